@@ -1,0 +1,44 @@
+/* exim.h - the process's context: what main made, replaceable in tests.
+ *
+ * One per process; forked children inherit it. const struct config is swapped on SIGHUP by
+ * making a new context, never changed in place. */
+#ifndef EXIM_EXIM_H
+#define EXIM_EXIM_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/tod.h"
+
+struct arena;
+struct broker;
+struct config;
+struct hints;
+struct hooks;
+struct log;
+struct resolver;
+struct search;
+
+struct exim {
+    struct arena *arena; /* as long as the process */
+    const struct config *config;
+    const struct hooks *hooks;
+    struct log *log;
+    struct resolver *resolver; /* dns.h */
+    struct hints *hints;       /* hintsdb.h */
+    struct search *search;     /* open lookup files and cached answers: search.h */
+    struct broker *broker;     /* way to the broker, for agents: priv.h; NULL before priv_start */
+    struct msgid_clock ids;
+
+    /* Who called us (command line modes). */
+    uid_t real_uid;
+    gid_t real_gid;
+    const char *originator_login, *originator_name; /* from passwd or -F */
+    bool admin, trusted;
+    bool privileged;   /* started as root: local deliveries change uid through the broker */
+    bool host_checking, address_test; /* -bh, -bt: nothing is changed or sent */
+    int queue_fd;      /* seqpacket to the queue process; -1: none (command line) */
+    const char *exim_path, *initial_cwd;
+};
+
+#endif

@@ -1,0 +1,32 @@
+/* hooks.h - what a lower layer needs from a higher one, as one const table (drtables.c).
+ *
+ * The reader compiles strings and lists, lookups match nets, expansions run ACLs: each through
+ * the row here, so that #includes still point one way. */
+#ifndef EXIM_HOOKS_H
+#define EXIM_HOOKS_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "config/value.h"
+
+struct acl;
+struct arena;
+struct config;
+struct expand_ctx;
+
+struct hooks {
+    /* expand: NULL with err when text cannot parse. */
+    const struct expr *(*expr_compile)(struct arena *a, const char *text, struct err *err);
+    /* match: the same for the four kinds of list; cfg resolves +named lists (may be NULL). */
+    const struct match_list *(*list_compile)(struct arena *a, enum list_kind kind, const char *text,
+                                             const struct config *cfg, struct err *err);
+    /* match: does subject match the list? Used by ${if match_xxx, inlist, forany and lookups. */
+    enum rc (*list_match)(struct expand_ctx *ctx, const struct match_list *l, const char *subject,
+                          bool caseless);
+    /* acl: run a named ACL or inline text for ${acl, acl= ; args are $acl_arg1.. */
+    enum rc (*acl_eval)(struct expand_ctx *ctx, const char *name, const char *const *args, int narg,
+                        const char **message);
+};
+
+#endif
