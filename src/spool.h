@@ -1,0 +1,65 @@
+/* spool.h - messages on disk: one small interface, Exim's -H, -D, -J files behind it.
+ *
+ * A message answered 250 is one for which spool_commit returned true: data and envelope are durable. What a
+ * stopped server leaves is a plain Exim spool (manual chapter 56, format of 4.89). All paths are below
+ * spool_directory; split_spool_directory is honoured and both forms are always found. */
+#ifndef EXIM_SPOOL_H
+#define EXIM_SPOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct arena;
+struct exim;
+struct message;
+
+/* ---- receiving ---- */
+struct spool_writer; /* the data of a message that is being received */
+/* Makes m->id and starts its data. NULL with err (ENOSPC and I/O errors in sys_errno). */
+struct spool_writer *spool_begin(struct exim *e, struct message *m, struct err *err);
+/* Body bytes with "\n" line ends, any sizes. False: latched error, commit will fail too. */
+bool spool_write(struct spool_writer *w, const void *p, size_t n, struct err *err);
+off_t spool_written(const struct spool_writer *w);
+/* Makes the body readable as m->body (for ACLs and $message_body) before the commit. */
+bool spool_flush(struct spool_writer *w, struct message *m, struct err *err);
+/* Durable on true; the writer is used up either way; on false nothing is left. */
+bool spool_commit(struct spool_writer *w, struct message *m, struct err *err) MUST_USE;
+void spool_abandon(struct spool_writer *w);
+
+/* ---- delivering ---- */
+enum spool_rc { SPOOL_OK, SPOOL_GONE, SPOOL_LOCKED, SPOOL_BAD, SPOOL_ERROR };
+/* Locks and reads a message; *out owns the lock and the body until message_free. SPOOL_BAD: damaged
+ * or foreign: err says what; it is left in place. Folds a -J file into nonrecipients. */
+enum spool_rc spool_load(struct exim *e, const char *id, struct message **out, struct err *err);
+/* Header only, without lock, for -bp and tools. */
+enum spool_rc spool_peek(struct exim *e, const char *id, struct arena *a, struct message *out, struct err *err);
+/* Notes addresses as done, durable (-J) before the next step of delivery. */
+bool spool_journal(struct exim *e, struct message *m, const char *const *addresses, size_t n, struct err *err) MUST_USE;
+/* Rewrites -H with the message's present state and drops the journal. Durable. */
+bool spool_update(struct exim *e, struct message *m, struct err *err) MUST_USE;
+/* The message is done: removes all its files. */
+bool spool_remove(struct exim *e, struct message *m, struct err *err) MUST_USE;
+
+/* ---- the queue as files ---- */
+struct spool_entry { char id[17]; char subdir; };
+/* All messages, unsorted; *out in a. sub 0: all, else one split directory. */
+bool spool_scan(struct exim *e, struct arena *a, struct spool_entry **out, size_t *count, struct err *err);
+/* -msglog file of a message: appends lines; no-op when message_logs is off. */
+void spool_msglog(struct exim *e, struct message *m, const char *fmt, ...) PRINTF_LIKE(3, 4);
+const char *spool_path(struct arena *a, struct exim *e, const char *dir, const char *id, const char *suffix);
+/* Makes input, msglog, db ... with Exim's modes where missing; called once at start. */
+bool spool_prepare(struct exim *e, struct err *err) MUST_USE;
+enum spool_space { SPOOL_SPACE_OK, SPOOL_SPACE_FULL };
+/* check_spool_space, check_spool_inodes, check_log_...; size: announced message size. */
+enum spool_space spool_check_space(struct exim *e, int64_t size);
+
+/* ---- format (spool_in.c, spool_out.c); pure, for agents, tests and the fuzzer ---- */
+void spool_header_print(struct buf *out, const struct message *m);
+/* text: the whole -H file. False with err. m->arena must be set. */
+bool spool_header_parse(struct message *m, struct str text, struct err *err) MUST_USE;
+
+#endif

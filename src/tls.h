@@ -1,0 +1,71 @@
+/* tls.h - TLS on a connected socket, server and client side (tls-openssl.c).
+ *
+ * Contexts are built once per set of option values and kept in the process (server context: built
+ * by the daemon before it forks). All waiting honours the deadline (monotonic ms). */
+#ifndef EXIM_TLS_H
+#define EXIM_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "dns.h"
+
+struct arena;
+struct exim;
+struct expand_ctx;
+struct host;
+struct session;
+struct tls_info;
+struct tls_session;
+struct transport;
+
+/* Server: false with err (worded for the log) when the set-up of the options fails. */
+bool tls_server_prepare(struct exim *e, struct err *err);
+/* Handshake on fd; on success *out and *info are set. Lives in a; closed with it. */
+bool tls_server_start(struct expand_ctx *ctx, struct arena *a, int fd, int64_t deadline_ms,
+                      struct tls_session **out, struct tls_info *info, struct err *err) MUST_USE;
+
+/* What the client side wants; values already expanded for this host. NULL = unset. */
+struct tls_client_want {
+    const char *host_name;         /* reference name: host->certname */
+    const char *host_address;
+    int port;
+    const char *sni;
+    const char *certificate, *privatekey, *ca, *crl, *ciphers;
+    const char *eccurve, *alpn;
+    long dh_min_bits;
+    bool verify_required;          /* in tls_verify_hosts */
+    bool verify_try;               /* in tls_try_verify_hosts */
+    bool verify_names;             /* check the name (tls_verify_cert_hostnames) */
+    const char *names;             /* tls_verify_cert_hostname, expanded list of acceptable names; NULL: the host's */
+    bool report_only;              /* count and log what would be refused */
+    bool request_ocsp, require_ocsp;
+    bool resumption;
+    const struct dns_answer *tlsa; /* DANE: usable set, or NULL */
+    const char *const *dane_names; /* base and next-hop domains, NULL-terminated */
+    const char *dane_ciphers;
+    const struct expr *event_action; /* tls:cert */
+};
+enum tls_client_rc { TLS_CLIENT_OK, TLS_CLIENT_FAILED, TLS_CLIENT_VERIFY_FAILED, TLS_CLIENT_CONFIG };
+enum tls_client_rc tls_client_start(struct expand_ctx *ctx, struct arena *a, int fd, int64_t deadline_ms,
+                                    const struct tls_client_want *w, struct tls_session **out,
+                                    struct tls_info *info, struct err *err) MUST_USE;
+
+/* As read(2)/write(2) on the session: 0 closed, -1 with err worded in tls_error(). */
+ssize_t tls_read(struct tls_session *t, void *p, size_t n, int64_t deadline_ms);
+bool tls_write_all(struct tls_session *t, const void *p, size_t n, int64_t deadline_ms);
+bool tls_pending(const struct tls_session *t); /* decrypted bytes wait */
+const char *tls_error(const struct tls_session *t);
+/* Sends close_notify; waits for the peer's if shutdown_wait. The fd stays open. */
+void tls_close(struct tls_session **tp, bool shutdown_wait);
+
+/* ${certextract: field of an X509 *; NULL with err. */
+const char *tls_cert_extract(struct arena *a, void *x509, const char *field, struct err *err);
+const char *tls_cert_fingerprint(struct arena *a, void *x509, const char *digest);
+const char *tls_cert_pem(struct arena *a, void *x509);
+const char *tls_library_version(struct arena *a, bool runtime); /* for -bV */
+
+#endif
