@@ -85,7 +85,7 @@ void list_append(struct buf *out, const char *item, char sep, bool *first)
         buf_add_char(out, sep);
     /* A space keeps an empty item from ending the list, and a leading separator of the item
      * from pairing with the one before it. */
-    if (*item == '\0' || (!*first && *item == sep))
+    if (!*first && (*item == '\0' || *item == sep))
         buf_add_char(out, ' ');
     *first = false;
     for (; *item != '\0'; item++) {

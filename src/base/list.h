@@ -3,7 +3,8 @@
  * The separator is a colon unless the list begins with "<x" (x punctuation) or "<\n" and the
  * like; a doubled separator stands for one; white space around items is dropped; an empty
  * item between two separators is returned as empty, a trailing empty item is not an item.
- * With a newline as separator items are not stripped of inner whitespace lines. Pure. */
+ * A control character as separator cannot stand for itself: two of them enclose an empty
+ * item. Pure. */
 #ifndef EXIM_LIST_H
 #define EXIM_LIST_H
 

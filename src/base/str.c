@@ -114,7 +114,7 @@ static bool shows_as_is(char c, bool keep8)
 
 static char *escape_one(char *q, char c)
 {
-    static const char letters[] = "\aa\bb\tt\nn\vv\ff\rr";
+    static const char letters[] = "\bb\tt\nn\vv\ff\rr";
 
     *q++ = '\\';
     for (size_t i = 0; i + 1 < sizeof(letters); i += 2)

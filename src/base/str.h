@@ -39,10 +39,10 @@ char *cstr_lower(struct arena *a, const char *s) NONNULL_RET;
 char *cstr_upper(struct arena *a, const char *s) NONNULL_RET;
 const char *cstr_skip_space(const char *s);
 /* The text with everything outside printable ASCII (and 8-bit, if keep8) as Exim writes it
- * in logs: \n \r \t \\ for some, \ooo for the rest. Returns s itself when nothing changes. */
+ * in logs: \n \r \t \b \v \f for some, \ooo for the rest. Returns s itself when nothing changes. */
 const char *cstr_printable(struct arena *a, const char *s, bool keep8) NONNULL_RET;
 char *cstr_printable_len(struct arena *a, const char *s, size_t len, bool keep8) NONNULL_RET;
-/* Strictly decimal digits that fit: false otherwise. */
+/* Strictly decimal digits (a minus before them for long) that fit: false otherwise. */
 bool cstr_to_long(const char *s, long *out) MUST_USE;
 bool cstr_to_ulong(const char *s, unsigned long *out) MUST_USE;
 

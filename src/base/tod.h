@@ -35,18 +35,18 @@ void tod_set_clock(struct timespec (*fn)(void)); /* tests only; NULL restores */
 /* zone: "" or NULL: system's; "UTC"; else a TZ name (option timezone). */
 void tod_zone_set(const char *zone);
 
-/* "1w2d3h4m5s", parts in any number, units once each, largest first; -1 when malformed. */
+/* "1w2d3h4m5s": parts in any number and order, as Exim takes them; -1 when malformed. */
 long tod_interval_parse(const char *s) MUST_USE;
 /* "1w2d3h4m5s"; "0s" for 0. */
 char *tod_interval_print(struct arena *a, long seconds) NONNULL_RET;
-/* Exim's QT= and DT= form: "5s", "2m3s"; with fraction "0.123s" when decimals > 0. */
 
 enum { MSGID_LEN = 16 };
 struct msgid_clock { /* one a process: remembers the last tick so that ids never repeat */
     int64_t last_tick;
 };
 /* A new id tttttt-pppppp-ss (manual 3.4): localhost_number -1 when unset. Waits for the next
- * tick if this process made an id in the current one. out: MSGID_LEN + 1 bytes. */
+ * tick if this process made an id in the current one. out: MSGID_LEN + 1 bytes. The clock
+ * belongs to one localhost_number. */
 void msgid_new(struct msgid_clock *c, int localhost_number, char *out);
 bool msgid_valid(const char *s);                 /* exactly 16 characters of that form */
 time_t msgid_time(const char *id);               /* seconds in its first part */
