@@ -1,0 +1,64 @@
+/* deliver.h - one run over one message: route, deliver, note, report (manual 3.6-3.14). */
+#ifndef EXIM_DELIVER_H
+#define EXIM_DELIVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/str.h"
+
+struct address;
+struct arena;
+struct exim;
+struct message;
+
+struct deliver_options {
+    bool force;                /* -M, -qf: ignore retry times */
+    bool force_frozen;         /* deliver though frozen */
+    bool queue_run;            /* started by a queue run */
+    bool local_only;           /* -ql */
+    bool give_up;              /* -Mg */
+    const char *give_up_by;    /* login for the log */
+    const char *selected_host; /* wait database: only what can go there */
+};
+
+enum deliver_rc {
+    DELIVER_DONE,    /* completed and removed */
+    DELIVER_REMAINS, /* rests in the queue; *next_try when */
+    DELIVER_LOCKED,  /* another process has it */
+    DELIVER_GONE, DELIVER_FROZEN, DELIVER_ERROR /* spool unreadable, logged */
+};
+
+struct deliver_report { /* for the queue process */
+    enum deliver_rc rc;
+    time_t next_try;                  /* earliest retry among what remains; 0 unknown */
+    const char *const *waiting_hosts; /* NULL-terminated, in the caller's arena */
+};
+
+/* All for one message: load, route, deliver, journal, bounce, warn, update or remove. Logs. */
+enum deliver_rc deliver_message(struct exim *e, const char *id, const struct deliver_options *o,
+                                struct arena *a, struct deliver_report *report);
+
+/* One run. Owned by deliver_message; visible to transports and to $variables. */
+struct delivery {
+    struct arena *arena;
+    struct exim *exim;
+    struct message *message;
+    const struct deliver_options *options;
+    struct address *addr_new, *addr_local, *addr_remote;
+    struct address *addr_failed, *addr_deferred, *addr_succeeded;
+    struct address *recipients; /* top addresses, in order: what reports are made from */
+    bool frozen;
+    time_t now;
+};
+
+/* Makes and commits a message of our own (report, autoreply): sender "" or an address; headers and
+ * body as one text with "\n"; parent_id: the message it refers to (R=). False with err. */
+bool deliver_submit(struct exim *e, const char *sender, const char *const *recipients, size_t n,
+                    struct str text, const char *parent_id, char new_id[17], struct err *err) MUST_USE;
+
+#endif

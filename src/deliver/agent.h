@@ -1,0 +1,46 @@
+/* agent.h - local deliveries as one (uid, gid), one after another: the job records and both ends.
+ *
+ * The delivery process sends a job (message header text in -H form, body descriptor, transport name,
+ * addresses); the agent runs the transport's driver and answers with the results. It also reads
+ * .forward files and checks require_files as that user. Records: base/wire.h. */
+#ifndef EXIM_DELIVER_AGENT_H
+#define EXIM_DELIVER_AGENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/str.h"
+
+struct arena;
+struct exim;
+struct transport;
+struct transport_call;
+
+struct agent_id { uid_t uid; gid_t gid; const char *init_user; /* for initgroups; or NULL */ };
+
+/* Runs t for call->addrs as that user; results are filled in. False with err: no agent, the caller
+ * defers all. Agents are kept per (uid, gid) until the process ends or they have been idle. */
+bool agent_deliver(struct exim *e, const struct agent_id *who, const struct transport *t,
+                   struct transport_call *call, struct err *err) MUST_USE;
+
+/* Reads a file as that user with redirect's checks; sys_errno in err on false. */
+struct agent_file_check {
+    const char *path;
+    long modemask; /* bits that must be off */
+    bool check_owner, check_group;
+    const uid_t *owners;
+    size_t owner_count;
+    const gid_t *owngroups;
+    size_t owngroup_count;
+};
+bool agent_read_file(struct exim *e, struct arena *a, const struct agent_id *who,
+                     const struct agent_file_check *c, struct str *text, struct err *err) MUST_USE;
+/* stat as that user (require_files with a user: prefix). false with *sys_errno. */
+bool agent_file_exists(struct exim *e, const struct agent_id *who, const char *path, int *sys_errno);
+void agent_close_all(void);
+void agent_main(struct exim *e, int fd) NORETURN; /* the agent's side */
+
+#endif

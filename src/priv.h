@@ -1,0 +1,35 @@
+/* priv.h - identities: the broker process, agents, and dropping root for good.
+ *
+ * The broker is the only process that keeps root (when there was root); it answers typed requests
+ * over a seqpacket socket and reads nothing else. Without root it does the same work as the user who
+ * started it. */
+#ifndef EXIM_PRIV_H
+#define EXIM_PRIV_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/attr.h"
+#include "base/err.h"
+
+struct arena;
+struct broker;
+struct exim;
+
+/* Forks the broker, then (if root) becomes exim_uid/exim_gid for good in the calling process. Sets
+ * e->broker, e->privileged. Call once, after the configuration is read. */
+bool priv_start(struct exim *e, struct err *err) MUST_USE;
+/* Drops to exim's uid and gid without a broker (modes that never deliver). */
+bool priv_drop(struct exim *e, struct err *err) MUST_USE;
+/* Drops to the real uid and gid of the caller (-be, -C of an untrusted file ...). */
+bool priv_drop_to_caller(struct exim *e, struct err *err) MUST_USE;
+
+/* A connection to an agent running as (uid, gid): seqpacket, see deliver/agent.h. -1 with err when
+ * refused (never_users, FIXED_NEVER_USERS) or impossible. init_user: for initgroups, or NULL. */
+int priv_agent_connect(struct exim *e, uid_t uid, gid_t gid, const char *init_user, struct err *err);
+
+/* The agent's main loop, registered in drtables.c so that the broker (a lower layer) can run it. */
+typedef void priv_agent_main(struct exim *e, int fd); /* does not return */
+extern priv_agent_main *const priv_agent_entry;
+
+#endif

@@ -1,0 +1,32 @@
+/* queue.h - queue listing and single-message operations for command line modes and the daemon. */
+#ifndef EXIM_QUEUE_H
+#define EXIM_QUEUE_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+struct arena;
+struct exim;
+
+enum queue_op { QUEUE_FREEZE, QUEUE_THAW, QUEUE_REMOVE, QUEUE_GIVE_UP, QUEUE_EDIT_SENDER,
+                QUEUE_ADD_RECIPIENT, QUEUE_MARK_DELIVERED, QUEUE_MARK_ALL, QUEUE_VIEW_HEADERS,
+                QUEUE_VIEW_BODY, QUEUE_VIEW_LOG, QUEUE_VIEW_COPY };
+/* -Mf -Mt -Mrm ...: prints Exim's texts, logs; returns the exit status. arg: address or NULL. */
+int queue_operate(struct exim *e, enum queue_op op, const char *id, const char *arg);
+
+enum { QUEUE_LIST_UNDELIVERED_ONLY = 1, QUEUE_LIST_PLUS_GENERATED = 2, QUEUE_LIST_UNSORTED = 8 };
+int queue_list(struct exim *e, unsigned flags, const char *const *ids, int nids); /* -bp family */
+int queue_count(struct exim *e);                                                 /* -bpc */
+
+struct queue_run_options {
+    bool force, force_frozen, local_only, first_only /* qi */, two_stage /* qq */;
+    const char *recipient_text, *sender_text; /* -R -S */
+    bool recipient_regex, sender_regex;
+    const char *start_id, *stop_id;
+    const char *queue_name;
+};
+/* One queue run in this process tree; logs Start/End. */
+int queue_run(struct exim *e, const struct queue_run_options *o);
+
+#endif

@@ -1,0 +1,55 @@
+/* retry.h - retry rules and the retry hints (manual chapter 32). */
+#ifndef EXIM_RETRY_H
+#define EXIM_RETRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "base/err.h"
+#include "config/value.h"
+
+struct address;
+struct arena;
+struct config;
+struct delivery;
+struct exim;
+struct expand_ctx;
+struct host;
+
+struct retry_step { char rule; /* F G H */ long timeout, interval; double multiplier; };
+struct retry_rule {
+    const struct retry_rule *next;
+    const struct match_list *pattern; /* address list of one item */
+    int basic_errno, more_errno;      /* 0: any; from the error field */
+    const struct match_list *senders;
+    const struct retry_step *steps;
+    size_t step_count;
+    const char *text;
+};
+struct retry_rule *retry_rule_parse(struct arena *a, const char *line, const struct config *cfg, struct err *err);
+const struct retry_rule *retry_rule_find(struct expand_ctx *ctx, const char *key, const char *alternate,
+                                         int basic_errno, int more_errno);
+
+/* What is to be written for one key when the run ends: a failure, or a deletion. */
+struct retry_update {
+    struct retry_update *next;
+    const char *key;   /* "T:host:ip[+port]" "R:domain" "R:lp@domain" "T:lp@domain" as in Exim's db */
+    bool remove, host; /* host: the key names a host */
+    int basic_errno, more_errno;
+    const char *message;
+};
+void retry_add(struct arena *a, struct address *addr, const char *key, bool host, bool remove);
+/* Has the address's time come? false: skip it. *expired: past the last step of its rule. */
+bool retry_check_address(struct delivery *d, struct address *addr, bool routing, bool *expired);
+/* The same for a host; sets h->status, h->why, h->retry_*_key. */
+bool retry_check_host(struct expand_ctx *ctx, struct host *h, const char *domain, bool include_ip,
+                      time_t *next_try);
+/* Writes all updates of the run in one opening of the database; moves timed-out addresses to
+ * the failed list with "retry timeout exceeded". */
+void retry_flush(struct delivery *d);
+/* Message age against the last step of the rule: time to give up? */
+bool retry_ultimate_timeout(struct expand_ctx *ctx, const char *key, const char *domain, int basic_errno,
+                            time_t now);
+
+#endif
