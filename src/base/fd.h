@@ -28,12 +28,13 @@ bool fd_sync(int fd) MUST_USE;
 bool fd_sync_dir(const char *dir) MUST_USE;            /* open, fsync, close */
 bool fd_set_nonblock(int fd, bool on);
 /* Waits until readable/writable: 1 ready, 0 deadline passed (monotonic ms; -1 = none), -1 errno.
- * With interruptible set a caught signal ends it with -1/EINTR. */
+ * Signals do not end the wait, except in fd_wait_read_signal: -1 and EINTR. */
 int fd_wait_read(int fd, int64_t deadline_ms);
 int fd_wait_write(int fd, int64_t deadline_ms);
+int fd_wait_read_signal(int fd, int64_t deadline_ms);
 /* Whole-file fcntl write (or read) lock. */
 bool fd_lock(int fd, bool exclusive, bool wait) MUST_USE;
-/* mkdir -p below base, each missing level with mode. */
+/* mkdir -p, each missing level with mode whatever the umask. */
 bool dir_make(const char *path, mode_t mode) MUST_USE;
 /* Unix sockets: send/receive one datagram (SOCK_SEQPACKET) with up to 4 descriptors. */
 enum { FD_PASS_MAX = 4 };
