@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/attr.h"
 #include "base/err.h"
@@ -17,7 +18,7 @@ struct log;
 
 enum log_dest { LOG_MAIN = 1, LOG_REJECT = 2, LOG_PANIC = 4, LOG_PANIC_DIE = 8 /* then exit(1) */ };
 
-/* The selectors of log_selector, in the manual's alphabetical order (manual 52.15). */
+/* The selectors of log_selector, in the manual's alphabetical order (manual 53.15). */
 enum log_bit {
     L_8bitmime, L_acl_warn_skipped, L_address_rewrite, L_all_parents, L_arguments,
     L_connection_reject, L_delay_delivery, L_deliver_time, L_delivery_size, L_dnslist_defer,
@@ -34,7 +35,8 @@ enum log_bit {
 _Static_assert(L_COUNT <= 64, "log selectors are one 64-bit set");
 #define LOG_BIT(sel) ((uint64_t)1 << L_##sel)
 
-/* "+proxy -tls_cipher", "=..."-less Exim syntax; starts from the default set. */
+/* "+proxy -tls_cipher"; starts from the default set. Exim's numeric "=..." is refused: its bits
+ * changed their meaning between releases. */
 bool log_selector_parse(const char *spec, uint64_t *bits, struct arena *a, struct err *err);
 uint64_t log_selector_default(void);
 const char *log_selector_name(int bit);
@@ -42,23 +44,35 @@ const char *log_selector_name(int bit);
 struct log_config {
     const char *spool_directory;  /* default place: <spool>/log/%slog */
     const char *log_file_path;    /* Exim's list: "", "syslog", "path/%slog", "syslog:path" */
+    const char *built_path;       /* LOG_FILE_PATH: what an empty item means; NULL: none */
     uint64_t selector;
     bool timezone;                /* log_timezone */
     bool to_stderr;               /* -bh, -bt: lines go to stderr prefixed LOG: */
+    bool panic_to_stderr;         /* panic lines also go to stderr: not when that is a client */
+    bool write_rejectlog;
     bool syslog_timestamp, syslog_pid, syslog_duplication;
+    bool syslog_long_lines;       /* SYSLOG_LONG_LINES: not split at 870 bytes */
     const char *syslog_facility, *syslog_processname;
     int file_mode;                /* LOG_MODE, default 0640 */
+    uid_t file_uid;               /* what root gives a log it creates to; 0: keeps it */
+    gid_t file_gid;
 };
+/* A path that is not absolute or lacks %s, more than two items, an unknown facility. */
+bool log_config_check(const struct log_config *c, struct arena *a, struct err *err) MUST_USE;
+/* Strings are borrowed. Files are opened by the first line for them. */
 struct log *log_open(struct arena *a, const struct log_config *c);
 bool log_wants(const struct log *l, int bit);          /* selector bit set? */
 uint64_t log_selector(const struct log *l);
 /* One line; a NULL log writes to stderr. id: message id ("" or NULL: none), printed after the
- * time stamp. Embedded newlines are written as escapes unless the line is for the reject log
- * with appended header lines (log_write_lines). */
+ * time stamp. Control characters, newlines too, are written as escapes. */
 void log_write(struct log *l, unsigned dest, const char *id, const char *fmt, ...) PRINTF_LIKE(4, 5);
-/* As log_write to main|reject with extra lines (headers) appended to the reject log entry. */
+/* As log_write to main|reject with extra lines (headers) appended to the reject log entry,
+ * unless the selector rejected_header is off. headers: lines ending in newline, or NULL. */
 void log_write_reject(struct log *l, unsigned dest, const char *id, const char *headers,
                       const char *fmt, ...) PRINTF_LIKE(5, 6);
+/* For text of ours that Exim writes as more than one line: newlines are kept. */
+void log_write_lines(struct log *l, unsigned dest, const char *id, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
 void log_reopen(struct log *l); /* SIGHUP */
 
 #endif
