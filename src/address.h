@@ -119,6 +119,8 @@ struct address {
     const char *log_verified_name;
     bool log_chunking, log_prdr, log_dnssec, log_tfo;
     int child_count;                       /* children not yet settled */
+    struct address *dup_of;                /* the same delivery stands elsewhere: share its outcome */
+    bool settled, list_child;              /* settled: counted; list_child: made by an errors_to redirection */
 };
 
 struct address *address_new(struct arena *a, const char *text);
