@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "config/value.h"
+#include "regex.h" /* struct captures */
 
 struct address;
 struct arena;
@@ -23,13 +24,7 @@ struct transport;
 
 enum expand_rc { EXPAND_OK, EXPAND_FAIL, EXPAND_FORCED, EXPAND_DEFER };
 
-enum { CAPTURE_MAX = 20, ACL_ARG_MAX = 9 };
-
-/* $0 $1 ...: set by match and list tests, visible until the next or the end of their scope. */
-struct captures {
-    int count; /* highest number set + 1; 0: none */
-    const char *v[CAPTURE_MAX];
-};
+enum { ACL_ARG_MAX = 9 };
 
 /* Everything a $variable may look at. Made on the stack by whoever evaluates; all pointers but
  * exim and arena may be NULL. Nothing is copied in, saved or restored: a nested scope copies the

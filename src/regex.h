@@ -1,0 +1,49 @@
+/* regex.h - Perl-compatible regular expressions: compiled once, matched within limits.
+ *
+ * Compiled code belongs to the arena it was made in and goes with it. Byte semantics (no UTF mode), as
+ * Exim's. A match that runs into its limits is not an endless one: it ends with RC_DEFER and says
+ * so. A regex is used by one match at a time (processes are single-threaded). */
+#ifndef EXIM_REGEX_H
+#define EXIM_REGEX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/str.h"
+
+struct arena;
+struct regex;
+
+enum { CAPTURE_MAX = 20 };
+
+/* $0 $1 ...: set by match and list tests, visible until the next or the end of their scope. */
+struct captures {
+    int count; /* highest number set + 1; 0: none */
+    const char *v[CAPTURE_MAX];
+};
+
+enum regex_flag { REGEX_CASELESS = 1 << 0 };
+
+/* NULL with err worded "regular expression error in "...": ... at offset N". */
+const struct regex *regex_compile(struct arena *a, const char *pattern, unsigned flags,
+                                  struct err *err) MUST_USE;
+/* RC_OK: matched; *out, if not NULL, holds $0.. copied into a (unset groups are ""). RC_FAIL: no
+ * match. RC_DEFER: a limit was hit, err (if not NULL) says which. */
+enum rc regex_match(const struct regex *re, struct arena *a, struct str subject, struct captures *out,
+                    struct err *err) MUST_USE;
+/* Yes or no only; a limit counts as no. */
+bool regex_test(const struct regex *re, struct str subject) MUST_USE;
+
+/* One step of a global substitution: search from `start`. spans are byte offsets into subject, {-1,-1}
+ * for unset groups. not_empty: an empty match right at start is not one. */
+struct regex_span { ptrdiff_t from, to; };
+struct regex_spans {
+    int count;
+    struct regex_span v[CAPTURE_MAX];
+};
+enum rc regex_find(const struct regex *re, struct arena *a, struct str subject, size_t start, bool not_empty,
+                   struct regex_spans *out, struct err *err) MUST_USE;
+
+#endif

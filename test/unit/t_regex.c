@@ -1,0 +1,87 @@
+#include "regex.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/arena.h"
+
+/* clang-format off */
+static const struct {
+    const char *pattern, *subject;
+    unsigned flags;
+    enum rc want;
+    int count;
+    const char *first; /* $1 */
+} cases[] = {
+    { "a(b)c",      "xabcx", 0,              RC_OK,   2, "b" },
+    { "^ABC$",      "abc",   REGEX_CASELESS, RC_OK,   1, NULL },
+    { "^ABC$",      "abc",   0,              RC_FAIL, 0, NULL },
+    { "a(x)?(b)",   "ab",    0,              RC_OK,   3, "" },
+    { "",           "",      0,              RC_OK,   1, NULL },
+    { "(a+)+$",     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", 0, RC_DEFER, 0, NULL },
+    { "(.)(.)(.)(.)(.)(.)(.)(.)(.)(.)(.)(.)(.)(.)(.)(.)(.)(.)(.)(.)(.)(.)", "abcdefghijklmnopqrstuvwxyz",
+                             0,              RC_OK,   CAPTURE_MAX, "a" },
+};
+/* clang-format on */
+
+static void matches_as_the_rows_say(void **state)
+{
+    struct arena *a = arena_new("test");
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct err err = { 0 };
+        struct captures c = { 0 };
+        const struct regex *re = regex_compile(a, cases[i].pattern, cases[i].flags, &err);
+
+        assert_non_null(re);
+        enum rc rc = regex_match(re, a, str_from(cases[i].subject), &c, &err);
+        if (rc != cases[i].want || c.count != cases[i].count)
+            fail_msg("/%s/: rc %d, %d captures", cases[i].pattern, (int)rc, c.count);
+        if (cases[i].first != NULL)
+            assert_string_equal(c.v[1], cases[i].first);
+        assert_true((rc == RC_DEFER) == (err.msg != NULL));
+    }
+    arena_destroy(&a);
+}
+
+static void says_what_is_wrong_with_a_pattern(void **state)
+{
+    struct arena *a = arena_new("test");
+    struct err err = { 0 };
+
+    (void)state;
+    assert_null(regex_compile(a, "(", 0, &err));
+    assert_string_equal(err.msg,
+                        "regular expression error in \"(\": missing closing parenthesis at offset 1");
+    arena_destroy(&a);
+}
+
+static void find_gives_offsets_and_steps_over_empty_matches(void **state)
+{
+    struct arena *a = arena_new("test");
+    const struct regex *re = regex_compile(a, "b*", 0, NULL);
+    struct regex_spans s;
+
+    (void)state;
+    assert_int_equal(regex_find(re, a, STR("abb"), 0, false, &s, NULL), RC_OK);
+    assert_true(s.v[0].from == 0 && s.v[0].to == 0);
+    assert_int_equal(regex_find(re, a, STR("abb"), 0, true, &s, NULL), RC_FAIL);
+    assert_int_equal(regex_find(re, a, STR("abb"), 1, false, &s, NULL), RC_OK);
+    assert_true(s.v[0].from == 1 && s.v[0].to == 3);
+    arena_destroy(&a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(matches_as_the_rows_say),
+        cmocka_unit_test(says_what_is_wrong_with_a_pattern),
+        cmocka_unit_test(find_gives_offsets_and_steps_over_empty_matches),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
