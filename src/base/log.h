@@ -53,7 +53,8 @@ struct log_config {
     bool syslog_timestamp, syslog_pid, syslog_duplication;
     bool syslog_long_lines;       /* SYSLOG_LONG_LINES: not split at 870 bytes */
     const char *syslog_facility, *syslog_processname;
-    int file_mode;                /* LOG_MODE, default 0640 */
+    int file_mode;                /* LOG_MODE; 0: 0640 */
+    int directory_mode;           /* LOG_DIRECTORY_MODE; 0: 0750 */
     uid_t file_uid;               /* what root gives a log it creates to; 0: keeps it */
     gid_t file_gid;
 };

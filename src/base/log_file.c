@@ -14,7 +14,7 @@
 #include "base/str.h"
 #include "base/tod.h"
 
-enum { LOG_DIRECTORY_MODE = 0750, DEFAULT_MODE = 0640 };
+enum { DEFAULT_DIRECTORY_MODE = 0750, DEFAULT_MODE = 0640 };
 
 /* The panic log has no date. Exim: with the date goes the punctuation that set it off, after
  * it when it follows a slash, before it otherwise. */
@@ -99,7 +99,8 @@ static bool make_directory(const struct log_config *c, const char *path)
     char *slash = strrchr(dir, '/');
 
     *slash = '\0'; /* paths are absolute */
-    bool ok = dir_make(dir, LOG_DIRECTORY_MODE) &&
+    int mode = c->directory_mode == 0 ? DEFAULT_DIRECTORY_MODE : c->directory_mode;
+    bool ok = dir_make(dir, (mode_t)mode) &&
               (geteuid() != 0 || c->file_uid == 0 || chown(dir, c->file_uid, c->file_gid) == 0);
     arena_destroy(&a);
     return ok;
