@@ -60,6 +60,9 @@ struct transport {
     /* Batching of local transports (batch_max, batch_id of the driver). */
     long batch_max;
     const struct expr *batch_id;
+    /* Grouping of remote addresses; set by the driver's check. */
+    long max_addresses; /* in one call; 0: no limit */
+    bool multi_domain;
 };
 
 /* One delivery attempt: a list of addresses that go together. The driver sets result, outcome and

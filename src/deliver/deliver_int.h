@@ -1,0 +1,58 @@
+/* deliver_int.h - the insides of delivery: one run, from routing to what is left in the spool. */
+#ifndef EXIM_DELIVER_INT_H
+#define EXIM_DELIVER_INT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "address.h"
+#include "deliver.h"
+#include "expand.h"
+
+struct buf;
+struct transport;
+struct transport_call;
+struct wire_reader;
+
+/* A context for expansions about addr (may be NULL) in run d; on the caller's stack. */
+void deliver_ctx(struct expand_ctx *ctx, struct delivery *d, const struct address *addr);
+
+/* ---- frozen.c: may a frozen message be tried? Logs when not. ---- */
+bool deliver_frozen_check(struct delivery *d);
+void deliver_freeze(struct delivery *d, const char *why); /* logs, tells freeze_tell */
+
+/* ---- routing.c: d->addr_new to addr_local, addr_remote, failed, deferred ---- */
+void deliver_route_all(struct delivery *d);
+
+/* ---- local.c, remote.c ---- */
+void deliver_local_all(struct delivery *d);
+void deliver_remote_all(struct delivery *d);
+/* Everything before the driver is called, the same for both: false when the result is set already. */
+bool deliver_prepare(struct delivery *d, const struct transport *t, struct address *addrs,
+                     struct transport_call *call, struct expand_ctx *ctx);
+/* Two addresses that may go in one call. */
+bool deliver_same_headers(const struct address *a, const struct address *b);
+
+/* ---- settle.c: what became of an address ---- */
+/* After a transport or the router gave a result: logs it, files it, counts its parents down. */
+void deliver_settle(struct delivery *d, struct address *addr);
+void deliver_settle_all(struct delivery *d, struct address *list);
+/* The address needs no more attention, now or in any later run. */
+void deliver_address_done(struct delivery *d, struct address *addr);
+/* Makes what is done so far durable, unless the message is about to be removed anyway. */
+void deliver_journal(struct delivery *d);
+
+/* ---- log.c ---- */
+void deliver_log_success(struct delivery *d, struct address *addr, const char *mark);
+void deliver_log_defer(struct delivery *d, struct address *addr);
+void deliver_log_fail(struct delivery *d, struct address *addr);
+/* address <parents> as all three begin */
+void deliver_log_address(struct delivery *d, struct buf *b, const struct address *addr);
+
+/* ---- report.c: addresses between processes ---- */
+void report_put_job(struct buf *b, const struct address *addr);
+struct address *report_get_job(struct wire_reader *r, struct arena *a, struct exim *e);
+void report_put_result(struct buf *b, const struct address *addr);
+void report_get_result(struct wire_reader *r, struct arena *a, struct address *addr);
+
+#endif
