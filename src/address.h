@@ -20,6 +20,7 @@ struct recipient;
 struct router;
 struct transport;
 struct transport_reply;
+struct transport_submission;
 
 /* Where a failure came from: errors that log lines, retry rules and DSN need. */
 enum addr_errno { /* beside errno values (positive); negative as in Exim's "defer (-44)" */
@@ -87,6 +88,7 @@ struct address {
     const char *local_part, *domain;      /* domain lower case; local part per router's case rule */
     const char *cc_local_part, *lc_local_part;
     const char *prefix, *suffix;          /* affixes the router stripped; NULL none */
+    const char *prefix_v, *suffix_v;      /* what a wildcard in them matched */
     const struct router *router, *start_router;
     const struct transport *transport;
     struct host *host_list, *fallback_hosts, *host_used;
@@ -113,6 +115,10 @@ struct address {
     const char *retry_key;                 /* domain or address key: retry.h */
     struct retry_update *retry_updates;
     const char *shadow_message, *return_file; /* returned output of a pipe: path or NULL */
+    const char *return_text;               /* what a pipe wrote and the sender is to see (return_output): sent
+                                              back by the agent; delivery keeps it for the report */
+    const char *output_line;               /* pipe: first line of output, for the main log (log_output) */
+    const struct transport_submission *submissions; /* messages the transport wants sent (transport.h) */
     const char *confirmation;              /* C="..." */
     const char *log_tls_cipher, *log_tls_peerdn, *log_auth, *log_tls_sni; /* X= DN= A= SNI= on => lines */
     int log_cv;                            /* -1 none, 0 no, 1 yes, 2 dane */

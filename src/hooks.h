@@ -6,13 +6,17 @@
 #define EXIM_HOOKS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/err.h"
+#include "base/str.h"
 #include "config/value.h"
 
 struct acl;
 struct arena;
 struct config;
+struct exim;
+struct exim;
 struct expand_ctx;
 
 struct hooks {
@@ -24,9 +28,14 @@ struct hooks {
     /* match: does subject match the list? Used by ${if match_xxx, inlist, forany and lookups. */
     enum rc (*list_match)(struct expand_ctx *ctx, const struct match_list *l, const char *subject,
                           bool caseless);
+    /* match: is domain in a domain list (without $variables of a message)? RC_OK, RC_FAIL, RC_DEFER. */
+    enum rc (*domain_match)(struct exim *e, const struct match_list *l, const char *domain);
     /* acl: run a named ACL or inline text for ${acl, acl= ; args are $acl_arg1.. */
     enum rc (*acl_eval)(struct expand_ctx *ctx, const char *name, const char *const *args, int narg,
                         const char **message);
+    /* deliver: deliver_submit, for routers that report errors in lists (syntax_errors_to). */
+    bool (*submit)(struct exim *e, const char *sender, const char *const *recipients, size_t n,
+                   struct str text, const char *parent_id, char new_id[17], struct err *err);
 };
 
 #endif

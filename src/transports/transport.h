@@ -79,6 +79,15 @@ struct transport_call {
     void *settled_arg;
 };
 
+/* A message that a local transport wants sent (autoreply, quota_warn_message): an agent cannot write to
+ * the spool, so it goes back with the result and delivery submits it (deliver_submit), sender "". */
+struct transport_submission {
+    const struct transport_submission *next;
+    const char *const *recipients;
+    size_t recipient_count;
+    const char *text; /* headers and body, "\n" line ends */
+};
+
 enum { TRANSPORT_LOCAL = 1 << 0 /* runs in an agent */ };
 
 struct transport_driver {
