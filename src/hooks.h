@@ -16,7 +16,6 @@ struct acl;
 struct arena;
 struct config;
 struct exim;
-struct exim;
 struct expand_ctx;
 
 struct hooks {

@@ -43,9 +43,6 @@ struct host_find_options {
     bool request_dnssec, require_dnssec;
     bool mx_must, ipv4_only, ipv4_prefer;
     bool mx_fail_is_none, srv_fail_is_none; /* a lookup that fails or times out: as "no such record" */
-    /* true: this name counts as the local host (hosts_treat_as_local); NULL: none does. */
-    bool (*treat_as_local)(void *arg, const char *name);
-    void *local_arg;
     /* true: this address is to be left out (ignore_target_hosts). */
     bool (*ignore)(void *arg, const char *name, const char *address);
     void *ignore_arg;
