@@ -17,7 +17,7 @@ void buf_clear(struct buf *b)
     b->full = false;
 }
 
-/* cap counts the byte for the NUL. */
+/* cap counts the byte for the NUL: at most ceiling + 1. */
 static bool make_room(struct buf *b, size_t n)
 {
     if (n > b->ceiling - b->len || b->len > b->ceiling)
@@ -26,7 +26,7 @@ static bool make_room(struct buf *b, size_t n)
     size_t want = b->len + n + 1;
     if (want <= b->cap)
         return true;
-    size_t cap = b->cap < 64 ? 64 : b->cap;
+    size_t cap = b->cap > 0 ? b->cap : b->ceiling < 63 ? b->ceiling + 1 : 64;
     while (cap < want)
         cap = cap > b->ceiling / 2 ? b->ceiling + 1 : cap * 2;
     b->p = arena_realloc(b->arena, b->p, b->cap, cap);

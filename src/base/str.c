@@ -172,12 +172,14 @@ bool cstr_to_ulong(const char *s, unsigned long *out)
 
 bool cstr_to_long(const char *s, long *out)
 {
-    bool negative = *s == '-';
+    bool negative = *s == '-', overflow;
     unsigned long v;
+    long value;
 
     if (!cstr_to_ulong(s + negative, &v))
         return false;
-    if (!negative)
-        return !__builtin_add_overflow(v, 0UL, out);
-    return !__builtin_sub_overflow(0L, v, out);
+    overflow = negative ? __builtin_sub_overflow(0L, v, &value) : __builtin_add_overflow(0L, v, &value);
+    if (!overflow)
+        *out = value;
+    return !overflow;
 }
