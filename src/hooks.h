@@ -29,6 +29,9 @@ struct hooks {
                           bool caseless);
     /* match: is domain in a domain list (without $variables of a message)? RC_OK, RC_FAIL, RC_DEFER. */
     enum rc (*domain_match)(struct exim *e, const struct match_list *l, const char *domain);
+    /* match: subject against one domain pattern as in a list, without separators or expansion,
+     * unless asked for; captures are left alone. For wildlsearch. */
+    enum rc (*pattern_match)(struct expand_ctx *ctx, const char *pattern, bool expand, const char *subject);
     /* acl: run a named ACL or inline text for ${acl, acl= ; args are $acl_arg1.. */
     enum rc (*acl_eval)(struct expand_ctx *ctx, const char *name, const char *const *args, int narg,
                         const char **message);

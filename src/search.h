@@ -56,6 +56,9 @@ void search_tidy(struct search *s); /* close files, forget answers: end of a mes
 /* RC_OK: call.result. captures ($1,$2 of partial and wild matches) through *wild,*nonwild if not NULL. */
 enum rc search_find(struct expand_ctx *ctx, const struct search_type *type, const char *filename,
                     const char *key, const char **result, const char *captured[2]) MUST_USE;
+/* A pointer that a driver keeps as long as the process (indexes, connections); NULL at first. */
+void **search_slot(struct search *s, const char *driver);
+
 const struct lookup_driver *lookup_driver_find(const char *name); /* drtables.c */
 const struct lookup_driver *const *lookup_drivers(size_t *count);
 

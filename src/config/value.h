@@ -33,7 +33,16 @@ struct named_list {
     const char *name;
     const struct match_list *list;
     bool hide;
+    bool cache;      /* domainlist_cache and the like: remembered though it is expanded */
     unsigned number; /* 0.. within its kind: index of per-message cache bits */
+};
+
+/* One line of a cumulative option: condition=, headers_add=, headers_remove=, or set= (then name is
+ * the variable, "r_xxx"). */
+struct router_text {
+    const struct router_text *next;
+    const char *name;
+    const struct expr *value;
 };
 
 struct time_list { /* delay_warning */
