@@ -18,6 +18,7 @@
 
 struct arena;
 struct config;
+struct exim;
 struct resolver;
 
 enum dns_rc { DNS_SUCCEED, DNS_NODATA, DNS_NOMATCH, DNS_AGAIN, DNS_FAIL };
@@ -45,10 +46,20 @@ struct dns_answer {
     const char *canonical;      /* end of the CNAME chain (owner of the records) */
     bool ad;                    /* authenticated data from a trusted resolver */
     bool aa;
+    const char *authority;      /* owner of the first NS (or SOA) of the authority section; or NULL */
+    uint32_t ttl;               /* smallest of the records used; of the SOA when there are none */
     struct err err;             /* for DNS_AGAIN and DNS_FAIL */
 };
 
 struct resolver *dns_open(struct arena *a, const struct config *cfg, const char *server);
+/* Gives the resolver what domain lists need (dns_again_means_nonexist, dns_trust_aa); until then they
+ * match nothing. */
+void dns_attach(struct resolver *r, struct exim *e);
+/* As dns_query, for a name that may be relative: a single label gets the default domain
+ * (qualify_single), others the search list (search_parents), when found there. *full: the name found. */
+enum dns_rc dns_search(struct resolver *r, struct arena *a, const char *name, int type, bool qualify_single,
+                       bool search_parents, bool want_dnssec, struct dns_answer *out, const char **full);
+bool dns_is_overridden(const struct resolver *r); /* a test server is in use */
 /* Looks up name (absolute), following CNAMEs; the answer lives in a. */
 enum dns_rc dns_query(struct resolver *r, struct arena *a, const char *name, int type,
                       bool want_dnssec, struct dns_answer *out);
