@@ -51,9 +51,15 @@ struct delivery {
     const struct deliver_options *options;
     struct address *addr_new, *addr_local, *addr_remote;
     struct address *addr_failed, *addr_deferred, *addr_succeeded;
-    struct address *recipients; /* top addresses, in order: what reports are made from */
+    struct address *journaled;  /* addr_succeeded from here on is in the journal */
+    struct address **recipients; /* top addresses, in the message's order; for reports */
+    size_t recipient_count;
+    size_t in_flight;           /* groups of remote addresses not settled yet */
+    bool update_spool;          /* -H must be rewritten at the end */
     bool frozen;
+    const char *cancel;         /* why all remaining recipients are given up; NULL: they are not */
     time_t now;
+    time_t next_try;            /* earliest retry among what remains; 0: unknown */
 };
 
 /* Makes and commits a message of our own (report, autoreply): sender "" or an address; headers and

@@ -1,0 +1,173 @@
+#include "deliver.h"
+
+#include <string.h>
+
+#include "address.h"
+#include "base/arena.h"
+#include "base/log.h"
+#include "base/tod.h"
+#include "config/config.h"
+#include "deliver/deliver_int.h"
+#include "dsn.h"
+#include "exim.h"
+#include "message.h"
+#include "retry.h"
+#include "spool.h"
+
+/* One address for each recipient that is not done yet. */
+static void make_addresses(struct delivery *d)
+{
+    struct message *m = d->message;
+    struct address **tail = &d->addr_new;
+
+    d->recipients = arena_new_array(d->arena, struct address *, m->recipient_count + 1);
+    for (size_t i = 0; i < m->recipient_count; i++) {
+        const struct recipient *r = &m->recipients[i];
+        if (message_is_nonrecipient(m, r->address))
+            continue;
+        struct address *addr = address_new(d->arena, r->address);
+        addr->recipient = r;
+        addr->pno = (int)i;
+        addr->errors_to = r->errors_to;
+        addr->dsn_flags = r->dsn_flags;
+        addr->dsn_orcpt = r->orcpt;
+        d->recipients[d->recipient_count++] = addr;
+        *tail = addr;
+        tail = &addr->next;
+    }
+}
+
+/* -Mg and expired frozen messages: every recipient fails, here and now. */
+static void fail_all(struct delivery *d, const char *why)
+{
+    while (d->addr_new != NULL) {
+        struct address *addr = d->addr_new;
+        d->addr_new = addr->next;
+        addr->next = NULL;
+        addr->result = (struct addr_result){ .rc = RC_FAIL, .message = why, .status = "5.0.0" };
+        deliver_settle(d, addr);
+    }
+}
+
+/* one_time: what was expanded once stays expanded, whatever the alias file says later. */
+static void keep_one_time_children(struct delivery *d)
+{
+    for (struct address *addr = d->addr_deferred; addr != NULL; addr = addr->next) {
+        if (addr->parent == NULL || !(addr->flags & ADDR_ONETIME) || (addr->flags & ADDR_PIPE_FILE_REPLY))
+            continue;
+        struct recipient *r = message_add_recipient(d->message, arena_strdup(d->message->arena, addr->address),
+                                                    addr->pno);
+        r->errors_to = addr->errors_to == NULL ? NULL : arena_strdup(d->message->arena, addr->errors_to);
+        r->dsn_flags = addr->dsn_flags & DSN_NOTIFY_MASK;
+        message_add_nonrecipient(d->message, addr->top->unique);
+        d->update_spool = true;
+    }
+}
+
+static void run(struct delivery *d)
+{
+    make_addresses(d);
+    if (d->options->give_up)
+        fail_all(d, "delivery cancelled by administrator");
+    else if (d->cancel != NULL)
+        fail_all(d, d->cancel);
+    deliver_route_all(d);
+    deliver_local_all(d);
+    deliver_remote_all(d);
+    retry_flush(d);
+}
+
+static const char *queue_age(struct delivery *d)
+{
+    if (!log_wants(d->exim->log, L_queue_time_overall))
+        return "";
+    return arena_printf(d->arena, " QT=%s",
+                        tod_interval_print(d->arena, (long)(tod_now().tv_sec - d->message->received.tv_sec)));
+}
+
+static enum deliver_rc finish_done(struct delivery *d)
+{
+    struct err err = { 0 };
+
+    if (!spool_remove(d->exim, d->message, &err)) {
+        log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id, "failed to remove message: %s", err.msg);
+        return DELIVER_ERROR;
+    }
+    log_write(d->exim->log, LOG_MAIN, d->message->id, "Completed%s", queue_age(d));
+    return DELIVER_DONE;
+}
+
+static enum deliver_rc finish_remaining(struct delivery *d)
+{
+    struct err err = { 0 };
+
+    keep_one_time_children(d);
+    d->message->deliver_firsttime = false;
+    if (!spool_update(d->exim, d->message, &err)) {
+        log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id, "failed to update spool: %s", err.msg);
+        return DELIVER_ERROR;
+    }
+    return d->frozen ? DELIVER_FROZEN : DELIVER_REMAINS;
+}
+
+/* Failed recipients are done once somebody was told, or nobody is to be. */
+static enum deliver_rc finish(struct delivery *d)
+{
+    bool reported = dsn_send_reports(d);
+
+    if (reported)
+        for (struct address *addr = d->addr_failed; addr != NULL; addr = addr->next)
+            deliver_address_done(d, addr);
+    if (reported && d->addr_deferred == NULL && !d->frozen)
+        return finish_done(d);
+    return finish_remaining(d);
+}
+
+static enum deliver_rc deliver_loaded(struct delivery *d, struct deliver_report *report)
+{
+    if (d->options->give_up)
+        log_write(d->exim->log, LOG_MAIN, d->message->id, "delivery cancelled by administrator %s",
+                  d->options->give_up_by == NULL ? "" : d->options->give_up_by);
+    if (!deliver_frozen_check(d))
+        return DELIVER_FROZEN;
+    run(d);
+    enum deliver_rc rc = finish(d);
+    report->next_try = d->next_try;
+    return rc;
+}
+
+static enum deliver_rc load_failed(struct exim *e, const char *id, enum spool_rc rc, const struct err *err)
+{
+    switch (rc) {
+    case SPOOL_LOCKED:
+        if (log_wants(e->log, L_skip_delivery))
+            log_write(e->log, LOG_MAIN, id, "Spool file is locked (another process is handling this message)");
+        return DELIVER_LOCKED;
+    case SPOOL_GONE:
+        return DELIVER_GONE;
+    default:
+        log_write(e->log, LOG_MAIN | LOG_PANIC, id, "%s", err->msg == NULL ? "spool file cannot be read" : err->msg);
+        return DELIVER_ERROR;
+    }
+}
+
+enum deliver_rc deliver_message(struct exim *e, const char *id, const struct deliver_options *o,
+                                struct arena *a, struct deliver_report *report)
+{
+    struct message *m = NULL;
+    struct err err = { 0 };
+    enum spool_rc rc = spool_load(e, id, &m, &err);
+
+    (void)a;
+    *report = (struct deliver_report){ .rc = DELIVER_ERROR };
+    if (rc != SPOOL_OK) {
+        report->rc = load_failed(e, id, rc, &err);
+        return report->rc;
+    }
+    struct delivery d = { .arena = arena_new("delivery"), .exim = e, .message = m, .options = o,
+                          .now = tod_now().tv_sec };
+    report->rc = deliver_loaded(&d, report);
+    arena_destroy(&d.arena);
+    message_free(&m);
+    return report->rc;
+}

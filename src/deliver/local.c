@@ -1,0 +1,265 @@
+#include "deliver/deliver_int.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "base/tod.h"
+#include "config/config.h"
+#include "deliver/agent.h"
+#include "exim.h"
+#include "message.h"
+#include "retry.h"
+#include "route.h"
+#include "transports/transport.h"
+
+/* ---- who delivers (manual chapter 23): transport, then router, then exim itself ---- */
+
+static bool expand_user(struct expand_ctx *ctx, const struct transport *t, struct agent_id *who,
+                        struct address *addr, struct err *err)
+{
+    const char *name;
+    struct route_user u;
+
+    if (t->user == NULL)
+        return true;
+    if (expand(ctx, t->user, &name) != EXPAND_OK)
+        return err_set(err, ctx->arena, "failed to expand user string \"%s\" for %s transport: %s",
+                       t->user->text, t->name, ctx->err.msg);
+    if (!route_find_user(ctx, name, &u))
+        return err_set(err, ctx->arena, "user %s not found for %s transport", name, t->name);
+    who->uid = u.uid;
+    addr->uid_set = true;
+    if (t->group == NULL) {
+        who->gid = u.gid;
+        addr->gid_set = u.found;
+    }
+    if (addr->local_user_name == NULL)
+        addr->local_user_name = u.name;
+    return true;
+}
+
+static bool expand_group(struct expand_ctx *ctx, const struct transport *t, struct agent_id *who,
+                         struct address *addr, struct err *err)
+{
+    const char *name;
+
+    if (t->group == NULL)
+        return true;
+    if (expand(ctx, t->group, &name) != EXPAND_OK)
+        return err_set(err, ctx->arena, "failed to expand group string \"%s\" for %s transport: %s",
+                       t->group->text, t->name, ctx->err.msg);
+    if (!route_find_group(ctx, name, &who->gid))
+        return err_set(err, ctx->arena, "group %s not found for %s transport", name, t->name);
+    addr->gid_set = true;
+    return true;
+}
+
+static bool find_identity(struct expand_ctx *ctx, struct address *addr, struct agent_id *who, struct err *err)
+{
+    const struct transport *t = addr->transport;
+    struct exim *e = ctx->exim;
+
+    *who = (struct agent_id){ .uid = addr->uid_set ? addr->uid : e->config->exim_uid,
+                              .gid = addr->gid_set ? addr->gid : e->config->exim_gid };
+    if (!expand_user(ctx, t, who, addr, err) || !expand_group(ctx, t, who, addr, err))
+        return false;
+    if (addr->uid_set && !addr->gid_set)
+        return err_set(err, ctx->arena, "neither router nor transport set a gid for local delivery to %s",
+                       addr->address);
+    if (addr->uid_set && (addr->initgroups || t->initgroups))
+        who->init_user = addr->local_user_name;
+    return true;
+}
+
+static bool set_directories(struct expand_ctx *ctx, struct address *addr, struct err *err)
+{
+    const struct transport *t = addr->transport;
+    const char *dir;
+
+    if (t->home_directory != NULL) {
+        if (expand(ctx, t->home_directory, &dir) != EXPAND_OK)
+            return err_set(err, ctx->arena, "home directory \"%s\" failed to expand for %s transport: %s",
+                           t->home_directory->text, t->name, ctx->err.msg);
+        addr->home_dir = dir;
+    }
+    if (t->current_directory != NULL) {
+        if (expand(ctx, t->current_directory, &dir) != EXPAND_OK)
+            return err_set(err, ctx->arena, "current directory \"%s\" failed to expand for %s transport: %s",
+                           t->current_directory->text, t->name, ctx->err.msg);
+        addr->current_dir = dir;
+    }
+    return true;
+}
+
+/* ---- batching ---- */
+
+/* Does any string of the transport, private or generic, depend on this variable? */
+static bool option_mentions(const struct option *rows, size_t n, const void *instance, const char *word)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].kind != KIND_EXPAND && rows[i].kind != KIND_EXPAND_BOOL)
+            continue;
+        const struct expr *e = *(const struct expr *const *)((const char *)instance + rows[i].offset);
+        if (e != NULL && e->constant == NULL && strstr(e->text, word) != NULL)
+            return true;
+    }
+    return false;
+}
+
+static bool transport_mentions(const struct transport *t, const char *word)
+{
+    return option_mentions(t->driver->options, t->driver->option_count, t, word) ||
+           option_mentions(transport_options, transport_option_count, t, word);
+}
+
+static const char *batch_id(struct delivery *d, struct address *addr)
+{
+    struct expand_ctx ctx;
+    const char *id;
+
+    deliver_ctx(&ctx, d, addr);
+    return expand(&ctx, addr->transport->batch_id, &id) == EXPAND_OK ? id : NULL;
+}
+
+static bool may_join(struct delivery *d, struct address *first, struct address *next)
+{
+    const struct transport *t = first->transport;
+
+    if (next->transport != t || !deliver_same_headers(first, next) || first->uid_set != next->uid_set ||
+        first->uid != next->uid || first->gid != next->gid ||
+        ((first->flags | next->flags) & ADDR_PIPE_FILE_REPLY))
+        return false;
+    if (t->batch_id != NULL) {
+        const char *x = batch_id(d, first), *y = batch_id(d, next);
+        return x != NULL && y != NULL && strcmp(x, y) == 0;
+    }
+    if (transport_mentions(t, "local_part"))
+        return false;
+    return strcmp(first->domain, next->domain) == 0 || !transport_mentions(t, "domain");
+}
+
+/* Takes first's batch out of d->addr_local. */
+static struct address *take_batch(struct delivery *d)
+{
+    struct address *first = d->addr_local, *last = first;
+    long n = 1;
+
+    d->addr_local = first->next;
+    first->next = NULL;
+    for (struct address **p = &d->addr_local; *p != NULL && n < first->transport->batch_max;) {
+        struct address *c = *p;
+        if (!may_join(d, first, c)) {
+            p = &c->next;
+            continue;
+        }
+        *p = c->next;
+        c->next = NULL;
+        last->next = c;
+        last = c;
+        n++;
+    }
+    return first;
+}
+
+/* ---- one call ---- */
+
+static void run_agent(struct transport_call *call, const struct transport *t, struct address *addrs)
+{
+    struct agent_id who;
+    struct err err = { 0 };
+    int64_t start = tod_monotonic_ms();
+
+    if (!find_identity(call->ctx, addrs, &who, &err) || !set_directories(call->ctx, addrs, &err) ||
+        !agent_deliver(call->ctx->exim, &who, t, call, &err))
+        transport_set_all(call, RC_DEFER, err.sys_errno > 0 ? err.sys_errno : ERR_BADUGID, "4.3.0", err.msg);
+    for (struct address *addr = addrs; addr != NULL; addr = addr->next)
+        addr->delivery_ms = tod_monotonic_ms() - start;
+}
+
+/* A copy for shadow_transport, with the words for ST=. */
+static void run_shadow(struct delivery *d, struct address *addr)
+{
+    const struct transport *t = addr->transport, *shadow = t->shadow_instance;
+    struct expand_ctx ctx;
+    struct transport_call call;
+    bool wanted = true;
+
+    if (shadow == NULL || addr->result.rc != RC_OK)
+        return;
+    deliver_ctx(&ctx, d, addr);
+    if (expand_bool(&ctx, t->shadow_condition, true, &wanted) != EXPAND_OK) {
+        log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id,
+                  "failed to expand shadow_condition of %s transport: %s", t->name, ctx.err.msg);
+        return;
+    }
+    if (!wanted)
+        return;
+    struct address *copy = arena_new_obj(d->arena, struct address);
+    *copy = *addr;
+    copy->transport = shadow;
+    copy->next = NULL;
+    copy->shadow_message = NULL;
+    copy->result = (struct addr_result){ 0 };
+    if (deliver_prepare(d, shadow, copy, &call, &ctx))
+        run_agent(&call, shadow, copy);
+    addr->shadow_message = copy->result.rc == RC_OK ? shadow->name
+        : arena_printf(d->arena, "%s (%s)", shadow->name, copy->result.message == NULL ? "failed" : copy->result.message);
+}
+
+static void add_retries(struct delivery *d, struct address *addrs)
+{
+    for (struct address *addr = addrs; addr != NULL; addr = addr->next) {
+        const char *key = arena_printf(d->arena, "T:%s", addr->address);
+        if (addr->result.rc == RC_DEFER)
+            retry_add(d->arena, addr, key, false, false);
+        else if (!d->message->deliver_firsttime)
+            retry_add(d->arena, addr, key, false, true);
+    }
+}
+
+static bool time_has_come(struct delivery *d, struct address *addr)
+{
+    bool expired = false;
+
+    if (retry_check_address(d, addr, false, &expired))
+        return true;
+    addr->flags |= ADDR_RETRY_SKIPPED;
+    addr->result = (struct addr_result){ .rc = RC_DEFER, .basic_errno = ERR_LRETRY, .status = "4.4.7",
+                                         .message = "retry time not reached" };
+    deliver_settle(d, addr);
+    return false;
+}
+
+/* Leaves only the addresses that may be tried now. */
+static void drop_not_due(struct delivery *d)
+{
+    struct address *list = d->addr_local, *keep = NULL, **tail = &keep;
+
+    for (struct address *next; list != NULL; list = next) {
+        next = list->next;
+        list->next = NULL;
+        if (!time_has_come(d, list))
+            continue;
+        *tail = list;
+        tail = &list->next;
+    }
+    d->addr_local = keep;
+}
+
+void deliver_local_all(struct delivery *d)
+{
+    drop_not_due(d);
+    while (d->addr_local != NULL) {
+        struct address *batch = take_batch(d);
+        struct expand_ctx ctx;
+        struct transport_call call;
+        if (deliver_prepare(d, batch->transport, batch, &call, &ctx))
+            run_agent(&call, batch->transport, batch);
+        for (struct address *addr = batch; addr != NULL; addr = addr->next)
+            run_shadow(d, addr);
+        add_retries(d, batch);
+        deliver_settle_all(d, batch);
+    }
+}

@@ -1,0 +1,114 @@
+#include "deliver/deliver_int.h"
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "exim.h"
+#include "message.h"
+#include "spool.h"
+#include "transports/transport.h"
+
+static void push(struct address **list, struct address *addr)
+{
+    addr->next = *list;
+    *list = addr;
+}
+
+void deliver_address_done(struct delivery *d, struct address *addr)
+{
+    if (addr->settled)
+        return;
+    addr->settled = true;
+    message_add_nonrecipient(d->message, addr->unique);
+    for (struct address *p = addr->parent; p != NULL; p = p->parent) {
+        if (--p->child_count > 0)
+            return;
+        p->settled = true;
+        message_add_nonrecipient(d->message, p->unique);
+    }
+}
+
+static void succeeded(struct delivery *d, struct address *addr)
+{
+    if (addr->outcome == OUTCOME_PENDING)
+        addr->outcome = OUTCOME_DELIVERED;
+    deliver_address_done(d, addr);
+    push(&d->addr_succeeded, addr);
+}
+
+/* The message stops where it is when a driver says so (self = freeze, a broken pipe command). */
+static void deferred(struct delivery *d, struct address *addr)
+{
+    addr->outcome = OUTCOME_DEFERRED;
+    deliver_log_defer(d, addr);
+    push(&d->addr_deferred, addr);
+    if (addr->result.freeze && !d->frozen)
+        deliver_freeze(d, NULL);
+}
+
+static void failed(struct delivery *d, struct address *addr)
+{
+    addr->outcome = OUTCOME_FAILED;
+    deliver_log_fail(d, addr);
+    push(&d->addr_failed, addr);
+}
+
+static void settle(struct delivery *d, struct address *addr, const char *mark)
+{
+    addr->last_attempt = d->now;
+    switch (addr->result.rc) {
+    case RC_OK:
+        if (addr->outcome != OUTCOME_DISCARDED)
+            deliver_log_success(d, addr, mark);
+        succeeded(d, addr);
+        break;
+    case RC_FAIL:
+        failed(d, addr);
+        break;
+    default:
+        deferred(d, addr);
+        break;
+    }
+}
+
+void deliver_settle(struct delivery *d, struct address *addr)
+{
+    settle(d, addr, "=>");
+}
+
+void deliver_settle_all(struct delivery *d, struct address *list)
+{
+    const char *mark = "=>";
+
+    for (struct address *addr = list, *next; addr != NULL; addr = next) {
+        next = addr->next;
+        bool ok = addr->result.rc == RC_OK;
+        settle(d, addr, mark);
+        if (ok)
+            mark = "->";
+    }
+    deliver_journal(d);
+}
+
+/* Everything that succeeded since the last call. When nothing else is under way the message is
+ * about to be removed or rewritten, which says the same durably: one sync less. */
+void deliver_journal(struct delivery *d)
+{
+    size_t n = 0;
+    struct err err = { 0 };
+
+    if (d->addr_local == NULL && d->addr_remote == NULL && d->addr_failed == NULL &&
+        d->addr_deferred == NULL && d->in_flight == 0)
+        return;
+    for (const struct address *a = d->addr_succeeded; a != d->journaled; a = a->next)
+        n++;
+    if (n == 0)
+        return;
+    const char **names = arena_new_array(d->arena, const char *, n);
+    n = 0;
+    for (const struct address *a = d->addr_succeeded; a != d->journaled; a = a->next)
+        names[n++] = a->unique;
+    if (!spool_journal(d->exim, d->message, names, n, &err))
+        log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id,
+                  "failed to update journal: %s", err.msg);
+    d->journaled = d->addr_succeeded;
+}
