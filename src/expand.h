@@ -20,6 +20,7 @@ struct message;
 struct router;
 struct session;
 struct str;
+struct tls_info;
 struct transport;
 
 enum expand_rc { EXPAND_OK, EXPAND_FAIL, EXPAND_FORCED, EXPAND_DEFER };
@@ -69,6 +70,13 @@ struct expand_ctx {
     const char *lookup_dnssec_authenticated;
     bool sender_rate_set;
     const char *sender_rate, *sender_rate_limit, *sender_rate_period;
+    const struct tls_info *tls_out;    /* $tls_out_*; NULL: no outgoing connection */
+    const char *sending_address;       /* $sending_ip_address; NULL: no outgoing connection */
+    int sending_port;                  /* 0: none */
+    const char *inode, *mailstore_basename; /* appendfile: file names */
+    const char *received_for;          /* while Received: is built */
+    const char *regex_capture[10];     /* $regex1..9 of the regex ACL condition */
+    bool recipients_visible;           /* $recipients: system filter, DATA and non-SMTP ACLs, -be */
     int depth;                         /* nesting of expansions, lists and ACLs; has a limit */
     unsigned forbid;                   /* RDO-style: lookups, run, perl ... refused (filters) */
     struct err err;
