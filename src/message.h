@@ -91,6 +91,7 @@ struct message {
     const char *acl_removed;      /* colon list of names */
     const char *headers_charset;
     size_t rcpt_count, rcpt_fail_count, rcpt_defer_count;
+    struct hash *list_cache;      /* match: results of named lists */
     const char *body_visible, *body_end_visible; /* $message_body, filled on first use */
 };
 

@@ -10,6 +10,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/attr.h"
+#include "base/err.h"
+
 struct arena;
 struct exim;
 struct hash;
@@ -76,9 +79,21 @@ struct session {
     bool delay_flush_off, pipelining_off, multiline_off, enforce_sync_off, callout_flush_off;
     const char *sender_rate, *sender_rate_limit, *sender_rate_period;
     const char *sender_verify_failure, *recipient_verify_failure;
+    struct hash *list_cache;        /* match: results of named lists; NULL it when the client changes */
+    struct hash *acl_m;             /* $acl_m set while there is no message (connect, HELO) */
     struct hash *dnslist_cache, *verify_cache, *ratelimit_conn, *ratelimit_mail; /* filled by acl */
     bool queue_only_connection;     /* control=queue_only with smtp_accept_queue etc. */
     int64_t started_ms;
 };
+
+struct session *session_new(struct exim *e) NONNULL_RET; /* with an arena of its own */
+void session_free(struct session **sp);                  /* the message too */
+/* Fills fullhost and rcvhost from what is known; call again when names, HELO or ident change. */
+void session_set_fullhost(struct session *s);
+/* Looks up the client's name once (host_name, aliases, dnssec). RC_OK, RC_FAIL, RC_DEFER. */
+enum rc session_host_name(struct session *s);
+/* "H=... U=..." for log lines, "U=login" for local submission; with "H=" and "U=" only if flags.
+ * With interface: " I=[...]:port" is appended when the selector is on. */
+const char *session_host_and_ident(struct session *s, bool flags, bool interface) NONNULL_RET;
 
 #endif
