@@ -21,8 +21,6 @@ enum parse_flag {
     PARSE_ALLOW_UTF8 = 1 << 2,
     PARSE_STRIP_BRACKETS = 1 << 3,    /* strip_excess_angle_brackets */
     PARSE_STRIP_DOT = 1 << 4,         /* strip_trailing_dot */
-    PARSE_PERCENT = 1 << 5,
-    PARSE_SOURCE_ROUTE = 1 << 6,
 };
 /* One mailbox ("Name <a@b> (comment)", a@b, a). False with out->err. */
 bool parse_address(struct arena *a, const char *text, unsigned flags, struct parsed_address *out) MUST_USE;
