@@ -17,6 +17,7 @@ struct hints;
 struct hooks;
 struct log;
 struct resolver;
+struct retry_cache;
 struct search;
 
 struct exim {
@@ -25,6 +26,7 @@ struct exim {
     const struct hooks *hooks;
     struct log *log;
     struct resolver *resolver; /* dns.h */
+    struct retry_cache *retry; /* what this process knows of the retry hints: retry.h */
     struct hints *hints;       /* hintsdb.h */
     struct search *search;     /* open lookup files and cached answers: search.h */
     struct broker *broker;     /* way to the broker, for agents: priv.h; NULL before priv_start */

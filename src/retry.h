@@ -17,11 +17,21 @@ struct exim;
 struct expand_ctx;
 struct host;
 
+/* more_errno beside a basic_errno, as the hints keep it: for ERR_MAIL4XX, ERR_RCPT4XX, ERR_DATA4XX the
+ * last two digits of the reply as a number; for connection errors 'M' or 'A' (host from MX or not) with
+ * RETRY_CONNECTING added for ETIMEDOUT while connecting; for ERR_EXIMQUOTA and ENOSPC the seconds since
+ * the mailbox was read. */
+enum { RETRY_CONNECTING = 0x100 };
+/* more_errno patterns of a rule's error field beyond plain values. */
+enum { RETRY_ANY_CODE = -1 /* rcpt_4xx */, RETRY_TENS = 1000 /* + d*10: rcpt_4dx */ };
+
 struct retry_step { char rule; /* F G H */ long timeout, interval; double multiplier; };
 struct retry_rule {
     const struct retry_rule *next;
     const struct match_list *pattern; /* address list of one item */
-    int basic_errno, more_errno;      /* 0: any; from the error field */
+    int basic_errno;                  /* 0: any; ERR_EXIMQUOTA for quota */
+    int more_errno;                   /* 0: any; else 'M', 'A', codes or seconds */
+    bool connecting;                  /* timeout_connect */
     const struct match_list *senders;
     const struct retry_step *steps;
     size_t step_count;
@@ -40,6 +50,8 @@ struct retry_update {
     const char *message;
 };
 void retry_add(struct arena *a, struct address *addr, const char *key, bool host, bool remove);
+/* R: key of a routing delay: the domain, or the whole address for routers with retry_use_local_part. */
+const char *retry_routing_key(struct arena *a, const struct address *addr);
 /* Has the address's time come? false: skip it. *expired: past the last step of its rule. */
 bool retry_check_address(struct delivery *d, struct address *addr, bool routing, bool *expired);
 /* The same for a host; sets h->status, h->why, h->retry_*_key. */

@@ -138,10 +138,8 @@ static void route_one(struct delivery *d, struct hash *seen, struct address *add
     }
     deliver_ctx(&ctx, d, addr);
     enum route_rc rc = route_address(&ctx, addr, ROUTE_DELIVER, &res);
-    if (rc == ROUTE_DEFER)
-        retry_add(d->arena, addr, addr->retry_key, false, false);
-    if (rc != ROUTE_DEFER && addr->retry_key != NULL)
-        retry_add(d->arena, addr, addr->retry_key, false, true);
+    if (!(addr->flags & ADDR_PIPE_FILE_REPLY))
+        retry_add(d->arena, addr, retry_routing_key(d->arena, addr), false, rc != ROUTE_DEFER);
     if (rc == ROUTE_FAIL || rc == ROUTE_DEFER)
         deliver_settle(d, addr);
     for (struct address *c = res.children, *next; c != NULL; c = next) {

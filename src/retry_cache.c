@@ -1,0 +1,77 @@
+#include "retry_cache.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/arena.h"
+#include "base/hash.h"
+#include "base/tod.h"
+#include "config/config.h"
+#include "exim.h"
+
+struct retry_cache {
+    struct arena *arena;
+    struct hash *records; /* key -> struct hints_retry */
+    struct stat file;     /* as it was when read */
+    bool settled;         /* the file was old enough to trust its time stamp */
+};
+
+static bool unchanged(const struct retry_cache *c, const struct stat *st)
+{
+    return c->settled && c->file.st_ino == st->st_ino && c->file.st_dev == st->st_dev &&
+           c->file.st_size == st->st_size && c->file.st_mtim.tv_sec == st->st_mtim.tv_sec &&
+           c->file.st_mtim.tv_nsec == st->st_mtim.tv_nsec;
+}
+
+static bool keep(void *arg, const char *key, struct str value)
+{
+    struct retry_cache *c = arg;
+    struct hints_retry *r = arena_new_obj(c->arena, struct hints_retry);
+
+    if (hints_retry_decode(c->arena, value, r))
+        hash_put(c->records, arena_strdup(c->arena, key), r);
+    return true;
+}
+
+static void fill(struct exim *e, struct retry_cache *c, const struct stat *st)
+{
+    struct err err = { 0 };
+    struct hints_db *db = hints_open(e, "retry", false, &err);
+
+    arena_destroy(&c->arena);
+    c->arena = arena_new("retry cache");
+    c->records = hash_new(c->arena, false);
+    c->file = *st;
+    /* A file changed this very second may change again without showing it. */
+    c->settled = tod_now().tv_sec - st->st_mtim.tv_sec > 1;
+    if (db == NULL)
+        return;
+    hints_scan(db, c->arena, keep, c);
+    hints_close(db);
+}
+
+void retry_cache_forget(struct exim *e)
+{
+    if (e->retry != NULL)
+        e->retry->settled = false;
+}
+
+bool retry_cache_get(struct exim *e, const char *key, struct hints_retry *out)
+{
+    char path[4096];
+    struct stat st;
+
+    if (snprintf(path, sizeof path, "%s/db/retry", e->config->spool_directory) >= (int)sizeof path ||
+        stat(path, &st) != 0)
+        return false;
+    if (e->retry == NULL)
+        e->retry = arena_new_obj(e->arena, struct retry_cache);
+    if (e->retry->records == NULL || !unchanged(e->retry, &st))
+        fill(e, e->retry, &st);
+    const struct hints_retry *r = hash_find(e->retry->records, key);
+    if (r == NULL || tod_now().tv_sec - r->time_stamp > e->config->main.retry_data_expire)
+        return false;
+    *out = *r;
+    return true;
+}
