@@ -43,6 +43,7 @@ struct host_find_options {
     bool request_dnssec, require_dnssec;
     bool mx_must, ipv4_only, ipv4_prefer;
     bool mx_fail_is_none, srv_fail_is_none; /* a lookup that fails or times out: as "no such record" */
+    bool by_name, by_dns;  /* addresses from the system's resolver only, the DNS only; neither: DNS, then system */
     /* true: this address is to be left out (ignore_target_hosts). */
     bool (*ignore)(void *arg, const char *name, const char *address);
     void *ignore_arg;
@@ -53,12 +54,16 @@ enum host_find host_find_mx(struct exim *e, struct arena *a, struct host *h, con
                             const char **fqdn, struct err *err);
 enum host_find host_find_address(struct exim *e, struct arena *a, struct host *h, const struct host_find_options *o,
                                  const char **fqdn, struct err *err);
+/* True for a host listed in hosts_treat_as_local, or whose address is local. */
+bool host_is_self(struct exim *e, const struct host *h);
 /* "h1:h2::1234 ..." as in hosts= and route lists: names or addresses, ports, "+" groups random. */
 struct host *host_list_parse(struct arena *a, const char *text, bool randomize);
 
 bool host_is_local(struct exim *e, const struct ip *ip);      /* an interface of ours or extra_local_interfaces */
 struct ip_list { const struct ip *ips; size_t count; };
 struct ip_list host_local_interfaces(struct exim *e);
+/* A port by number or service name ("smtp", "lmtp", "submissions" ...); 0 when there is none. */
+uint16_t host_port_parse(const char *text);
 
 /* Name of a client by address per host_lookup_order, forward-checked. names: NULL-terminated. */
 enum rc host_name_lookup(struct exim *e, struct arena *a, const char *address, const char *const **names,
