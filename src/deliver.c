@@ -12,6 +12,7 @@
 #include "exim.h"
 #include "message.h"
 #include "retry.h"
+#include "retry_cache.h"
 #include "spool.h"
 
 /* One address for each recipient that is not done yet. */
@@ -66,6 +67,7 @@ static void keep_one_time_children(struct delivery *d)
 
 static void run(struct delivery *d)
 {
+    retry_cache_refresh(d->exim);
     make_addresses(d);
     if (d->options->give_up)
         fail_all(d, "delivery cancelled by administrator");

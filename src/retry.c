@@ -279,5 +279,4 @@ void retry_flush(struct delivery *d)
     }
     if (db != NULL)
         hints_close(db);
-    retry_cache_forget(d->exim);
 }

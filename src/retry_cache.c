@@ -51,25 +51,25 @@ static void fill(struct exim *e, struct retry_cache *c, const struct stat *st)
     hints_close(db);
 }
 
-void retry_cache_forget(struct exim *e)
-{
-    if (e->retry != NULL)
-        e->retry->settled = false;
-}
-
-bool retry_cache_get(struct exim *e, const char *key, struct hints_retry *out)
+void retry_cache_refresh(struct exim *e)
 {
     char path[4096];
     struct stat st;
 
-    if (snprintf(path, sizeof path, "%s/db/retry", e->config->spool_directory) >= (int)sizeof path ||
-        stat(path, &st) != 0)
-        return false;
     if (e->retry == NULL)
         e->retry = arena_new_obj(e->arena, struct retry_cache);
-    if (e->retry->records == NULL || !unchanged(e->retry, &st))
+    if (snprintf(path, sizeof path, "%s/db/retry", e->config->spool_directory) >= (int)sizeof path ||
+        stat(path, &st) != 0)
+        e->retry->records = NULL;
+    else if (e->retry->records == NULL || !unchanged(e->retry, &st))
         fill(e, e->retry, &st);
-    const struct hints_retry *r = hash_find(e->retry->records, key);
+}
+
+bool retry_cache_get(struct exim *e, const char *key, struct hints_retry *out)
+{
+    if (e->retry == NULL)
+        retry_cache_refresh(e);
+    const struct hints_retry *r = e->retry->records == NULL ? NULL : hash_find(e->retry->records, key);
     if (r == NULL || tod_now().tv_sec - r->time_stamp > e->config->main.retry_data_expire)
         return false;
     *out = *r;

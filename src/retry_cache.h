@@ -11,9 +11,11 @@
 
 struct exim;
 
-/* The record of key, valid until the next call; false when there is none or it is too old
+/* Rereads the database if it changed. Once at the start of each run of delivery, so that all of a
+ * run sees one state and a lookup costs no system call. */
+void retry_cache_refresh(struct exim *e);
+/* The record of key, valid until the next refresh; false when there is none or it is too old
  * (retry_data_expire). */
 bool retry_cache_get(struct exim *e, const char *key, struct hints_retry *out);
-void retry_cache_forget(struct exim *e); /* after writing */
 
 #endif

@@ -208,6 +208,22 @@ static void run_shadow(struct delivery *d, struct address *addr)
         : arena_printf(d->arena, "%s (%s)", shadow->name, copy->result.message == NULL ? "failed" : copy->result.message);
 }
 
+/* What the transport wants sent or said, which an agent cannot do itself. */
+static void carry_out(struct delivery *d, struct address *addr)
+{
+    struct err err = { 0 };
+    char id[MSGID_LEN + 1];
+
+    if (addr->output_line != NULL)
+        log_write(d->exim->log, LOG_MAIN, d->message->id, "<%s>: %s transport output: %s", addr->address,
+                  addr->transport->name, addr->output_line);
+    for (const struct transport_submission *s = addr->submissions; s != NULL; s = s->next)
+        if (!deliver_submit(d->exim, "", s->recipients, s->recipient_count, str_from(s->text), d->message->id,
+                            id, &err))
+            log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id, "failed to submit a message for %s: %s",
+                      addr->address, err.msg);
+}
+
 static void add_retries(struct delivery *d, struct address *addrs)
 {
     for (struct address *addr = addrs; addr != NULL; addr = addr->next) {
@@ -257,8 +273,10 @@ void deliver_local_all(struct delivery *d)
         struct transport_call call;
         if (deliver_prepare(d, batch->transport, batch, &call, &ctx))
             run_agent(&call, batch->transport, batch);
-        for (struct address *addr = batch; addr != NULL; addr = addr->next)
+        for (struct address *addr = batch; addr != NULL; addr = addr->next) {
             run_shadow(d, addr);
+            carry_out(d, addr);
+        }
         add_retries(d, batch);
         deliver_settle_all(d, batch);
     }

@@ -237,10 +237,56 @@ static struct retry_update *get_retries(struct wire_reader *r, struct arena *a)
     return first;
 }
 
+static void put_submissions(struct buf *b, const struct transport_submission *s)
+{
+    uint32_t n = 0;
+
+    for (const struct transport_submission *i = s; i != NULL; i = i->next)
+        n++;
+    wire_put_u32(b, n);
+    for (; s != NULL; s = s->next) {
+        wire_put_cstr(b, s->text);
+        wire_put_u32(b, (uint32_t)s->recipient_count);
+        for (size_t i = 0; i < s->recipient_count; i++)
+            wire_put_cstr(b, s->recipients[i]);
+    }
+}
+
+static const struct transport_submission *get_submission(struct wire_reader *r, struct arena *a)
+{
+    struct transport_submission *s = arena_new_obj(a, struct transport_submission);
+
+    s->text = wire_get_cstr(r, a);
+    s->recipient_count = wire_get_count(r, 1);
+    const char **names = arena_new_array(a, const char *, s->recipient_count + 1);
+    for (size_t i = 0; i < s->recipient_count; i++)
+        if ((names[i] = wire_get_cstr(r, a)) == NULL)
+            r->bad = true;
+    s->recipients = names;
+    return r->bad || s->text == NULL ? NULL : s;
+}
+
+static const struct transport_submission *get_submissions(struct wire_reader *r, struct arena *a)
+{
+    const struct transport_submission *first = NULL, **tail = &first;
+    uint32_t n = wire_get_count(r, 5);
+
+    for (uint32_t i = 0; i < n; i++) {
+        const struct transport_submission *s = get_submission(r, a);
+        if (s == NULL)
+            break;
+        *tail = s;
+        tail = (const struct transport_submission **)&s->next;
+    }
+    return first;
+}
+
 static void put_log_fields(struct buf *b, const struct address *addr)
 {
     wire_put_cstr(b, addr->shadow_message);
     wire_put_cstr(b, addr->return_file);
+    wire_put_cstr(b, addr->return_text);
+    wire_put_cstr(b, addr->output_line);
     wire_put_cstr(b, addr->confirmation);
     wire_put_cstr(b, addr->log_tls_cipher);
     wire_put_cstr(b, addr->log_tls_peerdn);
@@ -256,6 +302,8 @@ static void get_log_fields(struct wire_reader *r, struct arena *a, struct addres
 {
     addr->shadow_message = wire_get_cstr(r, a);
     addr->return_file = wire_get_cstr(r, a);
+    addr->return_text = wire_get_cstr(r, a);
+    addr->output_line = wire_get_cstr(r, a);
     addr->confirmation = wire_get_cstr(r, a);
     addr->log_tls_cipher = wire_get_cstr(r, a);
     addr->log_tls_peerdn = wire_get_cstr(r, a);
@@ -291,6 +339,7 @@ void report_put_result(struct buf *b, const struct address *addr)
     put_log_fields(b, addr);
     put_host(b, addr->host_used);
     put_retries(b, addr->retry_updates);
+    put_submissions(b, addr->submissions);
 }
 
 void report_get_result(struct wire_reader *r, struct arena *a, struct address *addr)
@@ -316,4 +365,5 @@ void report_get_result(struct wire_reader *r, struct arena *a, struct address *a
     get_log_fields(r, a, addr);
     addr->host_used = get_host(r, a);
     addr->retry_updates = get_retries(r, a);
+    addr->submissions = get_submissions(r, a);
 }
