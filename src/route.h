@@ -19,6 +19,9 @@ enum route_mode { ROUTE_DELIVER, ROUTE_VERIFY_RECIPIENT, ROUTE_VERIFY_SENDER, RO
 /* One pass: on ROUTE_OK the address stands in results->local or ->remote with its transport, or was
  * replaced by results->children, or is settled. ROUTE_FAIL, ROUTE_DEFER: addr->result is set.
  * "Unrouteable address" is a ROUTE_FAIL. */
+/* addr->unique may be another afterwards: "address/router" where unseen made a copy, and
+ * "address/transport" for an address that is among its own ancestors (Exim's names in -J and -H).
+ * Look for duplicates and for deliveries of earlier runs once more after routing. */
 enum route_rc route_address(struct expand_ctx *ctx, struct address *addr, enum route_mode mode,
                             struct route_results *results);
 
@@ -30,7 +33,8 @@ bool route_queue(struct route_call *call);
 bool route_get_errors_to(struct route_call *call, struct address *addr, const char **errors_to);
 /* Uses self= for a host list that begins with this host. */
 enum route_rc route_self(struct route_call *call, struct host *host, const char **new_domain);
-/* passwd and group with retries (finduser_retries); numbers are taken as they are. */
+/* passwd and group with retries (finduser_retries); false: there is none. Numbers are taken as they
+ * are: uid only, found stays false. */
 struct route_user { const char *name, *dir, *gecos; uid_t uid; gid_t gid; bool found; };
 bool route_find_user(struct expand_ctx *ctx, const char *name, struct route_user *out);
 bool route_find_group(struct expand_ctx *ctx, const char *name, gid_t *gid);
