@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/str.h"
 
 struct arena;
 struct exim;
@@ -30,6 +31,8 @@ bool spool_flush(struct spool_writer *w, struct message *m, struct err *err);
 /* Durable on true; the writer is used up either way; on false nothing is left. */
 bool spool_commit(struct spool_writer *w, struct message *m, struct err *err) MUST_USE;
 void spool_abandon(struct spool_writer *w);
+/* Gives the message's lock up before it is handed to another process; the body stays readable. */
+void spool_unlock(struct message *m);
 
 /* ---- delivering ---- */
 enum spool_rc { SPOOL_OK, SPOOL_GONE, SPOOL_LOCKED, SPOOL_BAD, SPOOL_ERROR };
@@ -49,7 +52,10 @@ bool spool_remove(struct exim *e, struct message *m, struct err *err) MUST_USE;
 struct spool_entry { char id[17]; char subdir; };
 /* All messages, unsorted; *out in a. sub 0: all, else one split directory. */
 bool spool_scan(struct exim *e, struct arena *a, struct spool_entry **out, size_t *count, struct err *err);
-/* -msglog file of a message: appends lines; no-op when message_logs is off. */
+/* Removes what a crash left: files without an envelope, temporary ones; not younger than a minute. */
+void spool_clean(struct exim *e);
+/* -msglog file of a message: appends a line with the time before it (not before "*** ...", as in Exim's
+ * "*** Frozen"); no-op when message_logs is off. */
 void spool_msglog(struct exim *e, struct message *m, const char *fmt, ...) PRINTF_LIKE(3, 4);
 const char *spool_path(struct arena *a, struct exim *e, const char *dir, const char *id, const char *suffix);
 /* Makes input, msglog, db ... with Exim's modes where missing; called once at start. */
@@ -62,5 +68,8 @@ enum spool_space spool_check_space(struct exim *e, int64_t size);
 void spool_header_print(struct buf *out, const struct message *m);
 /* text: the whole -H file. False with err. m->arena must be set. */
 bool spool_header_parse(struct message *m, struct str text, struct err *err) MUST_USE;
+/* text: a -J file. Its whole lines become nonrecipients; one that a crash cut short might be the
+ * beginning of another address and is left out. */
+void spool_journal_parse(struct message *m, struct str text);
 
 #endif

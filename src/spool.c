@@ -1,0 +1,347 @@
+#include "spool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/tod.h"
+#include "config/config.h"
+#include "exim.h"
+#include "message.h"
+#include "spool_int.h"
+
+enum { HEADER_FILE_MAX = 256 << 20, JOURNAL_MAX = 256 << 20 };
+
+/* ---- loading ---- */
+
+static enum spool_rc gone_or_broken(struct exim *e, struct arena *a, const char *id, struct err *err)
+{
+    if (errno != ENOENT) {
+        err_sys(err, a, errno, "spool file %s-D", id);
+        return SPOOL_ERROR;
+    }
+    if (spool_find(a, e, spool_input, id, "-H") == NULL)
+        return SPOOL_GONE;
+    err_set(err, a, "Spool file %s-D not found", id);
+    return SPOOL_BAD;
+}
+
+static enum spool_rc lock_data(int fd, struct arena *a, const char *id, struct stat *st, struct err *err)
+{
+    if (!fd_lock(fd, true, false)) {
+        if (errno == EACCES || errno == EAGAIN)
+            return SPOOL_LOCKED;
+        err_sys(err, a, errno, "cannot lock spool file %s-D", id);
+        return SPOOL_ERROR;
+    }
+    if (fstat(fd, st) < 0) {
+        err_sys(err, a, errno, "spool file %s-D", id);
+        return SPOOL_ERROR;
+    }
+    return st->st_nlink == 0 ? SPOOL_GONE : SPOOL_OK; /* removed while we opened it */
+}
+
+static bool id_line_is(int fd, const char *id)
+{
+    char line[SPOOL_ID_LINE], want[SPOOL_ID_LINE + 1];
+
+    (void)snprintf(want, sizeof(want), "%s-D\n", id);
+    return fd_pread_full(fd, line, sizeof(line), 0) == (ssize_t)sizeof(line) &&
+           memcmp(line, want, sizeof(line)) == 0;
+}
+
+static enum spool_rc open_data(struct exim *e, struct message *m, const char *id, struct err *err)
+{
+    const char *path = spool_find(m->arena, e, spool_input, id, "-D");
+    int fd = path == NULL ? -1 : fd_open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
+    struct stat st;
+
+    if (fd < 0)
+        return gone_or_broken(e, m->arena, id, err);
+    arena_owns_fd(m->arena, fd);
+    enum spool_rc rc = lock_data(fd, m->arena, id, &st, err);
+    if (rc != SPOOL_OK)
+        return rc;
+    if (!S_ISREG(st.st_mode) || !id_line_is(fd, id)) {
+        err_set(err, m->arena, "Format error in spool file %s-D: wrong first line", id);
+        return SPOOL_BAD;
+    }
+    m->body = (struct body){ fd, SPOOL_ID_LINE, st.st_size - SPOOL_ID_LINE };
+    return SPOOL_OK;
+}
+
+static enum spool_rc read_envelope(struct exim *e, struct message *m, const char *id, struct err *err)
+{
+    const char *path = spool_find(m->arena, e, spool_input, id, "-H");
+    struct arena *a = arena_new("spool -H");
+    struct err why = { 0 };
+    struct str text;
+    enum spool_rc rc = SPOOL_OK;
+
+    memcpy(m->id, id, sizeof(m->id));
+    if (path == NULL || !file_slurp(a, path, HEADER_FILE_MAX, &text)) {
+        rc = errno == ENOENT ? SPOOL_GONE : SPOOL_ERROR;
+        err_sys(err, m->arena, errno, "cannot read spool file %s-H", id);
+    } else if (!spool_header_parse(m, text, &why)) {
+        rc = SPOOL_BAD;
+        err_set(err, m->arena, "Format error in spool file %s-H: %s", id, why.msg);
+    }
+    arena_destroy(&a);
+    return rc;
+}
+
+/* What cannot be read may name somebody who has the message already: no delivery then. */
+static enum spool_rc fold_journal(struct exim *e, struct message *m, struct err *err)
+{
+    struct arena *a = arena_new("spool -J");
+    const char *path = spool_find(a, e, spool_input, m->id, "-J");
+    struct str text;
+    enum spool_rc rc = SPOOL_OK;
+
+    if (path != NULL && file_slurp(a, path, JOURNAL_MAX, &text)) {
+        spool_journal_parse(m, text);
+    } else if (errno != ENOENT) {
+        rc = SPOOL_ERROR;
+        err_sys(err, m->arena, errno, "cannot read spool file %s-J", m->id);
+    }
+    arena_destroy(&a);
+    return rc;
+}
+
+/* Whoever reads a body finds newlines at the ends of its lines. */
+static enum spool_rc to_unix_form(struct exim *e, struct message *m, struct err *err)
+{
+    if (!m->spool_file_wireformat)
+        return SPOOL_OK;
+    int fd = spool_unwire(m->arena, e, m);
+    if (fd < 0) {
+        err_sys(err, m->arena, errno, "cannot convert spool file %s-D", m->id);
+        return SPOOL_ERROR;
+    }
+    arena_owns_fd(m->arena, fd);
+    m->body = (struct body){ fd, 0, lseek(fd, 0, SEEK_END) };
+    m->message_linecount += m->body_linecount;
+    return SPOOL_OK;
+}
+
+enum spool_rc spool_load(struct exim *e, const char *id, struct message **out, struct err *err)
+{
+    struct message *m = message_new("message");
+    enum spool_rc rc = open_data(e, m, id, err);
+
+    if (rc == SPOOL_OK)
+        rc = read_envelope(e, m, id, err);
+    if (rc == SPOOL_OK)
+        rc = fold_journal(e, m, err);
+    if (rc == SPOOL_OK)
+        rc = to_unix_form(e, m, err);
+    if (rc == SPOOL_OK) {
+        m->message_size += m->body.size;
+        *out = m;
+        return rc;
+    }
+    if (err != NULL && err->msg != NULL)
+        err->msg = arena_strdup(e->arena, err->msg);
+    message_free(&m);
+    return rc;
+}
+
+enum spool_rc spool_peek(struct exim *e, const char *id, struct arena *a, struct message *out, struct err *err)
+{
+    struct stat st;
+
+    *out = (struct message){ .arena = a, .sender = "", .body = { .fd = -1, .start = SPOOL_ID_LINE } };
+    header_list_init(&out->headers);
+    enum spool_rc rc = read_envelope(e, out, id, err);
+    if (rc == SPOOL_OK)
+        rc = fold_journal(e, out, err);
+    if (rc != SPOOL_OK)
+        return rc;
+    const char *path = spool_find(a, e, spool_input, id, "-D");
+    if (path == NULL || stat(path, &st) < 0)
+        return gone_or_broken(e, a, id, err);
+    out->body.size = st.st_size < SPOOL_ID_LINE ? 0 : st.st_size - SPOOL_ID_LINE;
+    out->message_size += out->body.size;
+    return SPOOL_OK;
+}
+
+/* ---- changing ---- */
+
+static const char *sibling(struct arena *a, struct exim *e, const struct message *m, const char *suffix)
+{
+    const char *header = spool_find(a, e, spool_input, m->id, "-H");
+
+    if (header == NULL)
+        return spool_path(a, e, spool_input, m->id, suffix);
+    return arena_printf(a, "%.*s%s", (int)strlen(header) - 2, header, suffix);
+}
+
+/* A line that a crash cut short is taken away, lest the next one be glued to it. */
+static bool end_at_line(int fd, off_t size)
+{
+    char last;
+
+    for (; size > 0; size--) {
+        if (fd_pread_full(fd, &last, 1, size - 1) != 1)
+            return false;
+        if (last == '\n')
+            break;
+    }
+    return ftruncate(fd, size) == 0;
+}
+
+static bool append_journal(struct exim *e, const char *path, int fd, struct str text)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0 || (st.st_size > 0 && !end_at_line(fd, st.st_size)))
+        return false;
+    return fd_write_all(fd, text.p, text.len) && spool_sync(e, fd) &&
+           (st.st_size > 0 || spool_sync_dir(e, path));
+}
+
+bool spool_journal(struct exim *e, struct message *m, const char *const *addresses, size_t n, struct err *err)
+{
+    struct arena *a = arena_new("spool -J");
+    const char *path = sibling(a, e, m, "-J");
+    struct buf text = buf_init(a, JOURNAL_MAX);
+    int fd = spool_create(a, e, path, O_RDWR | O_APPEND);
+
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&text, "%s\n", cstr_printable(a, addresses[i], true));
+    bool ok = fd >= 0 && !text.full && append_journal(e, path, fd, buf_view(&text));
+    int why = errno;
+    if (fd >= 0)
+        (void)fd_close(fd);
+    if (!ok)
+        err_sys(err, m->arena, why, "cannot write %s-J", m->id);
+    arena_destroy(&a);
+    return ok;
+}
+
+static bool gone(const char *path)
+{
+    return path == NULL || unlink(path) == 0 || errno == ENOENT;
+}
+
+bool spool_update(struct exim *e, struct message *m, struct err *err)
+{
+    struct arena *a = arena_new("spool -H");
+    const char *path = sibling(a, e, m, "-H");
+    const char *temp = arena_printf(a, "%.*shdr.%s", (int)(strrchr(path, '/') - path + 1), path, m->id);
+    struct buf text = buf_init(a, HEADER_FILE_MAX);
+
+    spool_header_print(&text, m);
+    bool ok = !text.full && spool_replace(a, e, path, temp, buf_view(&text));
+    if (!ok)
+        err_sys(err, m->arena, text.full ? EFBIG : errno, "cannot write %s-H", m->id);
+    else if (!gone(sibling(a, e, m, "-J"))) /* harmless: -H says the same */
+        err_sys(err, m->arena, errno, "cannot remove %s-J", m->id);
+    arena_destroy(&a);
+    return ok;
+}
+
+static bool put_away_msglog(struct exim *e, struct arena *a, const char *id)
+{
+    const char *path = spool_find(a, e, spool_msglogs, id, "");
+    const char *dir = arena_printf(a, "%s/msglog.OLD", e->config->spool_directory);
+
+    if (path == NULL || !e->config->main.preserve_message_logs)
+        return gone(path);
+    return dir_make(dir, MSGLOG_DIRECTORY_MODE) &&
+           rename(path, arena_printf(a, "%s/%s", dir, id)) == 0;
+}
+
+/* The envelope goes first: without it there is no message, and what a crash leaves of the rest is
+ * swept up by spool_clean. Nothing is synced: a -H that comes back has its -J with it. */
+bool spool_remove(struct exim *e, struct message *m, struct err *err)
+{
+    static const char *const suffixes[] = { "-H", "-D", "-J" };
+    struct arena *a = arena_new("spool remove");
+    bool ok = true;
+
+    for (size_t i = 0; i < ARRAY_LEN(suffixes) && ok; i++) {
+        ok = gone(spool_find(a, e, spool_input, m->id, suffixes[i]));
+        if (!ok)
+            err_sys(err, m->arena, errno, "cannot remove %s%s", m->id, suffixes[i]);
+    }
+    if (ok && !put_away_msglog(e, a, m->id))
+        ok = err_sys(err, m->arena, errno, "cannot remove message log of %s", m->id);
+    arena_destroy(&a);
+    return ok;
+}
+
+/* ---- message logs ---- */
+
+void spool_msglog(struct exim *e, struct message *m, const char *fmt, ...)
+{
+    if (!e->config->main.message_logs || m->id[0] == '\0')
+        return;
+    struct arena *a = arena_new("msglog");
+    const char *path = spool_find(a, e, spool_msglogs, m->id, "");
+    va_list ap;
+
+    if (path == NULL)
+        path = spool_path(a, e, spool_msglogs, m->id, "");
+    va_start(ap, fmt);
+    const char *text = cstr_printable(a, arena_vprintf(a, fmt, ap), true);
+    va_end(ap);
+    if (!cstr_starts(text, "*** "))
+        text = arena_printf(a, "%s %s", tod_print(a, TOD_LOG, tod_now()), text);
+    int fd = spool_create(a, e, path, O_WRONLY | O_APPEND);
+    if (fd >= 0) { /* no more than a convenience: what counts is in -H and the main log */
+        bool written = fd_write_all(fd, arena_printf(a, "%s\n", text), strlen(text) + 1);
+
+        (void)written;
+        (void)fd_close(fd);
+    }
+    arena_destroy(&a);
+}
+
+/* ---- room ---- */
+
+static bool has_room(const char *path, int64_t space, long inodes)
+{
+    struct statvfs v;
+
+    if (space <= 0 && inodes <= 0)
+        return true;
+    if (statvfs(path, &v) < 0)
+        return false;
+    if (v.f_blocks > 0 && space > 0 && (int64_t)v.f_bavail < space / (int64_t)v.f_frsize)
+        return false;
+    return v.f_files == 0 || inodes <= 0 || (int64_t)v.f_favail >= inodes;
+}
+
+/* The directory of the first file in log_file_path, or the default one. */
+static const char *log_directory(struct arena *a, const struct exim *e)
+{
+    const struct expr *x = e->config->main.log_file_path;
+    const char *text = x == NULL ? NULL : x->constant;
+    const char *from = text == NULL ? NULL : strchr(text, '/');
+
+    if (from == NULL)
+        return arena_printf(a, "%s/log", e->config->spool_directory);
+    const char *path = arena_strndup(a, from, strcspn(from, ":%"));
+    const char *slash = strrchr(path, '/');
+    return slash == path ? "/" : arena_strndup(a, path, (size_t)(slash - path));
+}
+
+enum spool_space spool_check_space(struct exim *e, int64_t size)
+{
+    const struct main_options *o = &e->config->main;
+    int64_t want = o->check_spool_space > 0 ? o->check_spool_space + (size > 0 ? size : 0) : 0;
+    struct arena *a = arena_new("space");
+    bool ok = has_room(e->config->spool_directory, want, o->check_spool_inodes) &&
+              ((o->check_log_space <= 0 && o->check_log_inodes <= 0) ||
+               access(log_directory(a, e), F_OK) != 0 ||
+               has_room(log_directory(a, e), o->check_log_space, o->check_log_inodes));
+
+    arena_destroy(&a);
+    return ok ? SPOOL_SPACE_OK : SPOOL_SPACE_FULL;
+}

@@ -1,0 +1,169 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "config/config.h"
+#include "exim.h"
+#include "message.h"
+#include "spool.h"
+#include "spool_int.h"
+
+const char spool_input[] = "input", spool_msglogs[] = "msglog";
+
+enum { SPLIT_CHAR = 5 }; /* of the id: the fastest moving one of its seconds */
+
+const char *spool_dir(struct arena *a, const struct exim *e, const char *dir, const char *id, bool split)
+{
+    const char *top = e->config->spool_directory;
+
+    return split ? arena_printf(a, "%s/%s/%c", top, dir, id[SPLIT_CHAR])
+                 : arena_printf(a, "%s/%s", top, dir);
+}
+
+const char *spool_path(struct arena *a, struct exim *e, const char *dir, const char *id, const char *suffix)
+{
+    return arena_printf(a, "%s/%s%s", spool_dir(a, e, dir, id, e->config->main.split_spool_directory),
+                        id, suffix);
+}
+
+const char *spool_find(struct arena *a, const struct exim *e, const char *dir, const char *id,
+                       const char *suffix)
+{
+    bool split = e->config->main.split_spool_directory;
+    struct stat st;
+
+    for (int i = 0; i < 2; i++, split = !split) {
+        const char *path = arena_printf(a, "%s/%s%s", spool_dir(a, e, dir, id, split), id, suffix);
+
+        if (lstat(path, &st) == 0)
+            return path;
+        if (errno != ENOENT)
+            return NULL;
+    }
+    errno = ENOENT;
+    return NULL;
+}
+
+static const char *parent_of(struct arena *a, const char *path)
+{
+    return arena_strndup(a, path, (size_t)(strrchr(path, '/') - path));
+}
+
+int spool_create(struct arena *a, const struct exim *e, const char *path, int flags)
+{
+    int fd = fd_open(path, flags | O_CREAT | O_NOFOLLOW, SPOOL_MODE);
+
+    if (fd < 0 && errno == ENOENT && dir_make(parent_of(a, path), INPUT_DIRECTORY_MODE)) {
+        if (!spool_sync_dir(e, parent_of(a, path)))
+            return -1;
+        fd = fd_open(path, flags | O_CREAT | O_NOFOLLOW, SPOOL_MODE);
+    }
+    return fd;
+}
+
+bool spool_sync(const struct exim *e, int fd)
+{
+    int rc;
+
+    if (e->config->main.disable_fsync)
+        return true;
+    do
+        rc = fdatasync(fd); /* a changed size counts as data */
+    while (rc < 0 && errno == EINTR);
+    return rc == 0;
+}
+
+bool spool_sync_dir(const struct exim *e, const char *path)
+{
+    struct arena *a = arena_new("sync");
+    bool ok = e->config->main.disable_fsync || fd_sync_dir(parent_of(a, path));
+
+    arena_destroy(&a);
+    return ok;
+}
+
+static bool write_temp(struct arena *a, const struct exim *e, const char *temp, struct str text)
+{
+    int fd = spool_create(a, e, temp, O_WRONLY | O_TRUNC);
+
+    if (fd < 0)
+        return false;
+    bool ok = fd_write_all(fd, text.p, text.len) && spool_sync(e, fd);
+    int why = errno;
+    if (fd_close(fd) != 0 && ok)
+        return false;
+    errno = why;
+    return ok;
+}
+
+bool spool_replace(struct arena *a, const struct exim *e, const char *path, const char *temp,
+                   struct str text)
+{
+    if (write_temp(a, e, temp, text) && rename(temp, path) == 0)
+        return spool_sync_dir(e, path);
+    int why = errno;
+    (void)unlink(temp);
+    errno = why;
+    return false;
+}
+
+/* Copies without the CR of each CRLF; a CR at the end of a piece waits for the next. */
+struct unwire {
+    int to;
+    bool cr;
+    long lines;
+};
+
+static bool unwire_piece(struct unwire *u, const char *p, size_t n)
+{
+    char out[8193];
+    size_t len = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (u->cr && p[i] != '\n')
+            out[len++] = '\r';
+        u->cr = p[i] == '\r';
+        if (!u->cr)
+            out[len++] = p[i];
+        u->lines += p[i] == '\n';
+    }
+    return fd_write_all(u->to, out, len);
+}
+
+static bool unwire_all(struct unwire *u, const struct message *m)
+{
+    char in[4096];
+
+    for (off_t done = 0; done < m->body.size;) {
+        off_t left = m->body.size - done;
+        size_t want = left < (off_t)sizeof(in) ? (size_t)left : sizeof(in);
+        ssize_t got = fd_pread_full(m->body.fd, in, want, m->body.start + done);
+
+        if (got <= 0 || !unwire_piece(u, in, (size_t)got))
+            return false;
+        done += got;
+    }
+    return !u->cr || fd_write_all(u->to, "\r", 1);
+}
+
+int spool_unwire(struct arena *a, const struct exim *e, struct message *m)
+{
+    const char *path = arena_printf(a, "%s/%s/unwire.%s", e->config->spool_directory, spool_input, m->id);
+    struct unwire u = { .to = spool_create(a, e, path, O_RDWR | O_TRUNC) };
+
+    if (u.to < 0)
+        return -1;
+    (void)unlink(path);
+    if (!unwire_all(&u, m)) {
+        int why = errno;
+
+        (void)fd_close(u.to);
+        errno = why;
+        return -1;
+    }
+    m->body_linecount = u.lines;
+    return u.to;
+}

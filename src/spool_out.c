@@ -1,0 +1,132 @@
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "message.h"
+#include "spool.h"
+#include "spool_int.h"
+
+/* Text from outside must not begin a line of its own. */
+static const char *one_line(struct arena *a, const char *text)
+{
+    return cstr_printable(a, text, true);
+}
+
+static void print_acl(struct buf *out, const char *name, const struct hash *vars)
+{
+    struct hash_iter it = { 0 };
+    const char *key;
+    void *value;
+
+    while (vars != NULL && hash_next(vars, &it, &key, &value))
+        buf_printf(out, "-%s %s %zu\n%s\n", name, key, strlen(value), (const char *)value);
+}
+
+static void print_score(struct buf *out, const char *tenths)
+{
+    long score;
+
+    if (tenths != NULL && cstr_to_long(tenths, &score))
+        buf_printf(out, "-spam_score %s%ld.%ld\n", score < 0 ? "-" : "", labs(score) / 10,
+                   labs(score) % 10);
+}
+
+static void print_number(struct buf *out, const char *name, int64_t v)
+{
+    if (v > 0)
+        buf_printf(out, "-%s %" PRId64 "\n", name, v);
+}
+
+static void print_endpoint(struct buf *out, const struct message *m, const struct spool_field *f)
+{
+    const char *address = *(const char **)spool_field_at(m, f->offset);
+
+    if (address != NULL)
+        buf_printf(out, "-%s [%s]:%d\n", f->name, address, *(int *)spool_field_at(m, f->port));
+}
+
+static void print_field(struct buf *out, struct arena *a, const struct message *m,
+                        const struct spool_field *f)
+{
+    void *at = spool_field_at(m, f->offset);
+
+    switch (f->kind) {
+    case FIELD_FLAG:
+        if (*(bool *)at)
+            buf_printf(out, "-%s\n", f->name);
+        break;
+    case FIELD_TEXT:
+        if (*(const char **)at != NULL)
+            buf_printf(out, "-%s %s\n", f->name, one_line(a, *(const char **)at));
+        break;
+    case FIELD_COUNT:
+        print_number(out, f->name, *(long *)at);
+        break;
+    case FIELD_TIME:
+        print_number(out, f->name, *(time_t *)at);
+        break;
+    case FIELD_RET:
+        print_number(out, f->name, *(enum dsn_ret *)at);
+        break;
+    case FIELD_ENDPOINT:
+        print_endpoint(out, m, f);
+        break;
+    case FIELD_USEC:
+        buf_printf(out, "-%s .%06ld\n", f->name, ((struct timespec *)at)->tv_nsec / 1000);
+        break;
+    case FIELD_LINES:
+        if (!m->spool_file_wireformat)
+            buf_printf(out, "-%s %ld\n", f->name, m->body_linecount);
+        break;
+    case FIELD_SCORE:
+        print_score(out, *(const char **)at);
+        break;
+    case FIELD_ACL:
+        print_acl(out, f->name, *(struct hash **)at);
+        break;
+    case FIELD_DROPPED:
+        break;
+    }
+}
+
+/* Older Exims lose an ORCPT that comes without NOTIFY, but read the line. */
+static void print_recipient(struct buf *out, struct arena *a, const struct recipient *r)
+{
+    const char *address = one_line(a, r->address);
+    const char *orcpt = r->orcpt == NULL ? "" : one_line(a, r->orcpt);
+    const char *errors = r->errors_to == NULL ? "" : one_line(a, r->errors_to);
+    unsigned notify = r->dsn_flags & DSN_NOTIFY_MASK;
+
+    if (r->parent < 0 && *errors == '\0' && *orcpt == '\0' && notify == 0)
+        buf_printf(out, "%s\n", address);
+    else
+        buf_printf(out, "%s %s %zu,%u %s %zu,%d#3\n", address, orcpt, strlen(orcpt), notify, errors,
+                   strlen(errors), r->parent);
+}
+
+static void print_headers(struct buf *out, const struct message *m)
+{
+    buf_add_char(out, '\n');
+    for (const struct header *h = m->headers.first; h != NULL; h = h->next) {
+        buf_printf(out, "%03zu%c ", h->len, (char)(h->type & 0xff));
+        buf_add(out, h->text, h->len);
+    }
+}
+
+void spool_header_print(struct buf *out, const struct message *m)
+{
+    struct arena *a = arena_new("spool header");
+    const char *login = m->originator_login == NULL ? "" : m->originator_login;
+
+    buf_printf(out, "%s-H\n%.63s %ld %ld\n<%s>\n%lld %u\n", m->id, one_line(a, login),
+               (long)m->originator_uid, (long)m->originator_gid, one_line(a, m->sender),
+               (long long)m->received.tv_sec, m->warning_count);
+    for (size_t i = 0; i < spool_field_count; i++)
+        print_field(out, a, m, &spool_fields[i]);
+    spool_tree_print(out, m->nonrecipients);
+    buf_printf(out, "%zu\n", m->recipient_count);
+    for (size_t i = 0; i < m->recipient_count; i++)
+        print_recipient(out, a, &m->recipients[i]);
+    print_headers(out, m);
+    arena_destroy(&a);
+}

@@ -1,0 +1,168 @@
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/ctype.h"
+#include "base/fd.h"
+#include "base/tod.h"
+#include "config/config.h"
+#include "exim.h"
+#include "spool.h"
+#include "spool_int.h"
+
+enum { ORPHAN_AGE = 60 }; /* seconds: younger ones may be somebody's work */
+
+/* One walk over input and its split directories. */
+struct walk {
+    struct exim *exim;
+    struct arena *arena;
+    struct err *err;
+    void (*visit)(struct walk *w, int dirfd, const char *name, char sub);
+    struct spool_entry *entries;
+    size_t count, room;
+};
+
+static bool walk_dir(struct walk *w, const char *path, char sub)
+{
+    DIR *d = opendir(path);
+    struct dirent *entry;
+
+    if (d == NULL)
+        return errno == ENOENT || err_sys(w->err, w->arena, errno, "cannot read %s", path);
+    while (errno = 0, (entry = readdir(d)) != NULL)
+        if (entry->d_name[0] != '.')
+            w->visit(w, dirfd(d), entry->d_name, sub);
+    bool ok = errno == 0 || err_sys(w->err, w->arena, errno, "cannot read %s", path);
+    (void)closedir(d);
+    return ok;
+}
+
+static bool walk_all(struct walk *w)
+{
+    static const char subs[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    const char *top = arena_printf(w->arena, "%s/%s", w->exim->config->spool_directory, spool_input);
+    bool ok = walk_dir(w, top, '\0');
+
+    for (const char *c = subs; ok && *c != '\0'; c++)
+        ok = walk_dir(w, arena_printf(w->arena, "%s/%c", top, *c), *c);
+    return ok;
+}
+
+/* "<id><suffix>" with a two-letter suffix. */
+static bool is_file_of_message(const char *name, const char *suffix, char id[17])
+{
+    if (strlen(name) != MSGID_LEN + 2 || strcmp(name + MSGID_LEN, suffix) != 0)
+        return false;
+    memcpy(id, name, MSGID_LEN);
+    id[MSGID_LEN] = '\0';
+    return msgid_valid(id);
+}
+
+static void collect(struct walk *w, int dirfd, const char *name, char sub)
+{
+    char id[17];
+
+    (void)dirfd;
+    if (!is_file_of_message(name, "-H", id))
+        return;
+    if (w->count == w->room) {
+        size_t old = w->room * sizeof(*w->entries);
+
+        w->room = w->room == 0 ? 256 : w->room * 2;
+        w->entries = arena_realloc(w->arena, w->entries, old, w->room * sizeof(*w->entries));
+    }
+    struct spool_entry *entry = &w->entries[w->count++];
+    memcpy(entry->id, id, sizeof(id));
+    entry->subdir = sub;
+}
+
+bool spool_scan(struct exim *e, struct arena *a, struct spool_entry **out, size_t *count, struct err *err)
+{
+    struct walk w = { .exim = e, .arena = a, .err = err, .visit = collect };
+
+    if (!walk_all(&w))
+        return false;
+    *out = w.entries;
+    *count = w.count;
+    return true;
+}
+
+static bool is_old(int dirfd, const char *name)
+{
+    struct stat st;
+
+    return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+           st.st_mtime + ORPHAN_AGE < tod_now().tv_sec;
+}
+
+/* Somebody may be receiving it, or delivering a message that had an envelope a moment ago. */
+static void remove_unlocked(int dirfd, const char *name)
+{
+    int fd = openat(dirfd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    if (fd_lock(fd, true, false))
+        (void)unlinkat(dirfd, name, 0);
+    (void)fd_close(fd);
+}
+
+static void sweep(struct walk *w, int dirfd, const char *name, char sub)
+{
+    char id[17];
+
+    (void)sub;
+    if (cstr_starts(name, "hdr.") && is_old(dirfd, name)) {
+        (void)unlinkat(dirfd, name, 0);
+        return;
+    }
+    if (!is_file_of_message(name, "-D", id) && !is_file_of_message(name, "-J", id))
+        return;
+    if (is_old(dirfd, name) && spool_find(w->arena, w->exim, spool_input, id, "-H") == NULL &&
+        errno == ENOENT)
+        remove_unlocked(dirfd, name);
+}
+
+void spool_clean(struct exim *e)
+{
+    struct arena *a = arena_new("spool clean");
+    struct walk w = { .exim = e, .arena = a, .visit = sweep };
+    bool ok = walk_all(&w);
+
+    (void)ok; /* whoever scans the queue says so */
+    arena_destroy(&a);
+}
+
+static bool prepare_dir(struct exim *e, struct arena *a, const char *name, mode_t mode, struct err *err)
+{
+    const char *path = arena_printf(a, "%s/%s", e->config->spool_directory, name);
+    struct stat st;
+
+    if (stat(path, &st) == 0)
+        return S_ISDIR(st.st_mode) || err_sys(err, a, ENOTDIR, "%s", path);
+    if (!dir_make(path, mode))
+        return err_sys(err, a, errno, "cannot make %s", path);
+    if (geteuid() == 0 && chown(path, e->config->exim_uid, e->config->exim_gid) < 0)
+        return err_sys(err, a, errno, "cannot give %s to its owner", path);
+    return true;
+}
+
+bool spool_prepare(struct exim *e, struct err *err)
+{
+    static const struct {
+        const char *name;
+        mode_t mode;
+    } dirs[] = {
+        { ".", SPOOL_DIRECTORY_MODE }, { "input", INPUT_DIRECTORY_MODE },
+        { "msglog", MSGLOG_DIRECTORY_MODE }, { "db", EXIMDB_DIRECTORY_MODE },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
+        if (!prepare_dir(e, e->arena, dirs[i].name, dirs[i].mode, err))
+            return false;
+    return true;
+}
