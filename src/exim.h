@@ -19,6 +19,8 @@ struct log;
 struct resolver;
 struct retry_cache;
 struct search;
+struct interface_cache;
+struct tls_cache;
 
 struct exim {
     struct arena *arena; /* as long as the process */
@@ -29,6 +31,8 @@ struct exim {
     struct retry_cache *retry; /* what this process knows of the retry hints: retry.h */
     struct hints *hints;       /* hintsdb.h */
     struct search *search;     /* open lookup files and cached answers: search.h */
+    struct interface_cache *interfaces; /* host_local.c; NULL until asked for */
+    struct tls_cache *tls;     /* contexts and sessions: tls.h; NULL until TLS is used */
     struct broker *broker;     /* way to the broker, for agents: priv.h; NULL before priv_start */
     struct msgid_clock ids;
 

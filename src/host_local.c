@@ -14,14 +14,14 @@
 enum { INTERFACES_MAX = 1024, REFRESH_MS = 30000 };
 
 /* Interfaces come and go while a daemon runs; asking the kernel for each host would be slow. */
-struct cache {
+struct interface_cache {
     const struct config *config;
     int64_t read_ms;
     struct ip ips[INTERFACES_MAX];
     size_t count;
 };
 
-static void add(struct cache *c, const struct ip *ip)
+static void add(struct interface_cache *c, const struct ip *ip)
 {
     for (size_t i = 0; i < c->count; i++)
         if (ip_eq(&c->ips[i], ip))
@@ -30,7 +30,7 @@ static void add(struct cache *c, const struct ip *ip)
         c->ips[c->count++] = *ip;
 }
 
-static void add_system(struct cache *c, uint8_t family)
+static void add_system(struct interface_cache *c, uint8_t family)
 {
     struct ifaddrs *list;
     uint16_t port;
@@ -68,7 +68,7 @@ static bool item_address(struct arena *a, const char *item, struct ip *ip)
     return end != NULL && ip_parse(arena_strndup(a, item, (size_t)(end - item)), ip);
 }
 
-static void add_list(struct cache *c, struct arena *a, const char *list, bool use_ipv6)
+static void add_list(struct interface_cache *c, struct arena *a, const char *list, bool use_ipv6)
 {
     struct list_iter it = list_begin(list, ':');
     struct ip ip;
@@ -83,37 +83,39 @@ static void add_list(struct cache *c, struct arena *a, const char *list, bool us
     }
 }
 
-static struct cache *interfaces(struct exim *e)
+static struct interface_cache *interfaces(struct exim *e)
 {
-    static struct cache kept; /* of this process; a change of configuration refills it */
     const struct main_options *m = &e->config->main;
     int64_t now = tod_monotonic_ms();
 
-    if (kept.config == e->config && now - kept.read_ms < REFRESH_MS)
-        return &kept;
+    if (e->interfaces == NULL)
+        e->interfaces = arena_new_obj(e->arena, struct interface_cache);
+    struct interface_cache *c = e->interfaces;
+
+    if (c->config == e->config && now - c->read_ms < REFRESH_MS)
+        return c;
     struct arena *a = arena_new("interfaces");
 
-    kept.config = e->config;
-    kept.read_ms = now;
-    kept.count = 0;
-    add_list(&kept, a, m->local_interfaces != NULL ? m->local_interfaces : "<; ::0 ; 0.0.0.0",
-             !m->disable_ipv6);
+    c->config = e->config;
+    c->read_ms = now;
+    c->count = 0;
+    add_list(c, a, m->local_interfaces != NULL ? m->local_interfaces : "<; ::0 ; 0.0.0.0", !m->disable_ipv6);
     if (m->extra_local_interfaces != NULL)
-        add_list(&kept, a, m->extra_local_interfaces, !m->disable_ipv6);
+        add_list(c, a, m->extra_local_interfaces, !m->disable_ipv6);
     arena_destroy(&a);
-    return &kept;
+    return c;
 }
 
 struct ip_list host_local_interfaces(struct exim *e)
 {
-    const struct cache *c = interfaces(e);
+    const struct interface_cache *c = interfaces(e);
 
     return (struct ip_list){ c->ips, c->count };
 }
 
 bool host_is_local(struct exim *e, const struct ip *ip)
 {
-    const struct cache *c = interfaces(e);
+    const struct interface_cache *c = interfaces(e);
     struct ip plain = ip_unmap(*ip);
 
     if (is_any(&plain)) /* connects to this host */
