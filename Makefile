@@ -161,7 +161,7 @@ $(BUILD)/tests.mk: $(TEST_FILES) scripts/test-rules.awk
 $(BUILD)/test/%.o: test/%.c $(BUILD)/build_config.h $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(COMPILE) -include $(BUILD)/build_config.h -Itest/lib -MMD -MP -c -o $@ $<
+	$(Q)$(COMPILE) $(if $(COV),-DUNIT_COVERAGE) -include $(BUILD)/build_config.h -MMD -MP -c -o $@ $<
 
 # $(1) program, $(2) its objects, $(3) its parts of src, $(4) further flags
 define link_parts
@@ -186,10 +186,14 @@ replay-programs: $(FUZZERS:f_%=$(BUILD)/r_%)
 OTHER  = $(MAKE) --no-print-directory
 SANDIR = $(BUILD)$(if $(SAN),,-san)
 COVDIR = $(BUILD)$(if $(COV),,-cov)
+PLAINDIR = $(BUILD:-san=)
+RELEASED = t_arena # also as released: under ASan an arena carves nothing
 .PHONY: check-unit check-fuzz fuzz coverage check-guards
 check-unit:
 	+@$(OTHER) -k BUILD=$(SANDIR) SAN=1 unit-programs; built=$$?; \
-	scripts/run-unit $(SANDIR) test/unit/t_*.c && exit $$built
+	$(OTHER) BUILD=$(PLAINDIR) $(RELEASED:%=$(PLAINDIR)/%) && \
+	scripts/run-unit $(SANDIR)/unit.log $(TESTS:$(BUILD)/%=$(SANDIR)/%) \
+	$(RELEASED:%=$(PLAINDIR)/%) && exit $$built
 check-fuzz:
 	+@$(OTHER) BUILD=$(SANDIR) SAN=1 replay-programs
 	@scripts/run-fuzz replay $(SANDIR) $(FUZZERS:f_%=%)
@@ -199,7 +203,7 @@ fuzz:
 	@scripts/run-fuzz $(FUZZ_SECONDS) $(BUILD)-fuzz $(FUZZERS:f_%=%)
 coverage:
 	+@$(OTHER) BUILD=$(COVDIR) COV=1 unit-programs
-	@scripts/run-unit $(COVDIR) test/unit/t_*.c
+	@scripts/run-unit $(COVDIR)/unit.log $(TESTS:$(BUILD)/%=$(COVDIR)/%)
 	@scripts/coverage $(COVDIR)
 check-guards:
 	+@MAKE='$(OTHER)' scripts/check-guards

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "unit.h"
@@ -186,6 +187,48 @@ static void goes_back_to_a_mark(void **state)
     assert_string_equal(order, "rr");
 }
 
+static int exit_of(void (*fn)(struct arena *a), struct arena *a)
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        close(STDERR_FILENO);
+        fn(a);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void overflow(struct arena *a)
+{
+    (void)arena_alloc(a, SIZE_MAX / 2, 3);
+}
+
+static void too_big(struct arena *a)
+{
+    (void)arena_alloc(a, 1, SIZE_MAX - 5);
+}
+
+static void too_long(struct arena *a)
+{
+    (void)arena_strndup(a, "", SIZE_MAX);
+}
+
+static void grown_too_big(struct arena *a)
+{
+    (void)arena_realloc(a, arena_alloc(a, 1, 10000), 10000, SIZE_MAX - 5);
+}
+
+static void asking_for_too_much_ends_the_process(void **state)
+{
+    assert_int_equal(exit_of(overflow, *state), EXIT_FAILURE);
+    assert_int_equal(exit_of(too_big, *state), EXIT_FAILURE);
+    assert_int_equal(exit_of(too_long, *state), EXIT_FAILURE);
+    assert_int_equal(exit_of(grown_too_big, *state), EXIT_FAILURE);
+}
+
 static void many_arenas_come_and_go(void **state)
 {
     struct arena *all[400];
@@ -216,6 +259,7 @@ int main(void)
                                         unit_arena_teardown),
         cmocka_unit_test(closes_descriptors_it_owns),
         cmocka_unit_test_setup_teardown(goes_back_to_a_mark, reset_notes, unit_arena_teardown),
+        UNIT_TEST(asking_for_too_much_ends_the_process),
         cmocka_unit_test(many_arenas_come_and_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

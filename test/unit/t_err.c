@@ -1,4 +1,5 @@
 /* link: base */
+/* wrap: abort */
 #include "base/err.h"
 
 #include <errno.h>
@@ -9,6 +10,15 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "unit.h"
+
+void __real_abort(void) NORETURN;
+void __wrap_abort(void) NORETURN;
+
+void __wrap_abort(void)
+{
+    unit_dump_coverage();
+    __real_abort();
+}
 
 static void words_an_error_once(void **state)
 {

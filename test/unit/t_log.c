@@ -1,5 +1,5 @@
 /* link: base */
-/* wrap: syslog openlog */
+/* wrap: syslog openlog _exit abort */
 #include "base/log.h"
 
 #include <fcntl.h>
@@ -50,6 +50,23 @@ void __wrap_syslog(int priority, const char *fmt, ...)
     buf_vprintf(&syslogged, fmt, ap);
     va_end(ap);
     buf_add_char(&syslogged, '\n');
+}
+
+void __real__exit(int status) NORETURN;
+void __wrap__exit(int status) NORETURN;
+void __real_abort(void) NORETURN;
+void __wrap_abort(void) NORETURN;
+
+void __wrap__exit(int status)
+{
+    unit_dump_coverage();
+    __real__exit(status);
+}
+
+void __wrap_abort(void)
+{
+    unit_dump_coverage();
+    __real_abort();
 }
 
 static int setup(void **state)
@@ -530,6 +547,27 @@ static void unwritable_all(struct fixture *f)
     log_write(log_open(f->arena, &f->config), LOG_MAIN, NULL, "lost?");
 }
 
+static void two_logs(struct fixture *f)
+{
+    struct log *first = log_open(f->arena, &f->config);
+    struct arena *a = arena_new("second log");
+
+    log_open(a, &f->config);
+    arena_destroy(&a); /* takes its last words with it */
+    log_write(first, LOG_MAIN, NULL, "still here");
+    die("no log");
+}
+
+static void a_closed_log_gets_no_last_words(void **state)
+{
+    int status;
+
+    assert_string_equal(stderr_of(*state, two_logs, &status), "exim: no log\n");
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+    assert_string_equal(content(*state, "log/mainlog"), STAMP "still here\n");
+    assert_string_equal(content(*state, "log/paniclog"), "(none)");
+}
+
 static void the_last_resort_is_syslog(void **state)
 {
     struct fixture *f = *state;
@@ -596,6 +634,7 @@ int main(void)
         LOG_TEST(a_panic_can_be_the_end),
         LOG_TEST(our_bugs_are_in_the_panic_log),
         LOG_TEST(an_unwritable_main_log_is_told_in_the_panic_log),
+        LOG_TEST(a_closed_log_gets_no_last_words),
         LOG_TEST(the_last_resort_is_syslog),
         LOG_TEST(a_full_disk_is_told_in_the_panic_log),
         LOG_TEST(a_name_may_be_too_long),

@@ -1,16 +1,73 @@
 /* link: base */
+/* wrap: syscall _exit fork pipe2 open */
 #include "base/proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/debug.h"
 #include "base/fd.h"
 #include "base/str.h"
 #include "base/tod.h"
 #include "unit.h"
+
+/* What the next calls do instead of their work. */
+static bool without_pidfd, without_fork;
+static int pipes_left = 1000, opens_left = 1000;
+
+long __real_syscall(long n, ...);
+long __wrap_syscall(long n, long a, long b, long c);
+void __real__exit(int status) NORETURN;
+void __wrap__exit(int status) NORETURN;
+pid_t __real_fork(void);
+pid_t __wrap_fork(void);
+int __real_pipe2(int pair[2], int flags);
+int __wrap_pipe2(int pair[2], int flags);
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, mode_t mode);
+
+long __wrap_syscall(long n, long a, long b, long c)
+{
+    if (n == SYS_pidfd_open && without_pidfd) {
+        errno = ENOSYS;
+        return -1;
+    }
+    return __real_syscall(n, a, b, c);
+}
+
+void __wrap__exit(int status)
+{
+    unit_dump_coverage();
+    __real__exit(status);
+}
+
+pid_t __wrap_fork(void)
+{
+    if (!without_fork)
+        return __real_fork();
+    errno = EAGAIN;
+    return -1;
+}
+
+int __wrap_pipe2(int pair[2], int flags)
+{
+    if (pipes_left-- > 0)
+        return __real_pipe2(pair, flags);
+    errno = EMFILE;
+    return -1;
+}
+
+int __wrap_open(const char *path, int flags, mode_t mode)
+{
+    if (opens_left-- > 0)
+        return __real_open(path, flags, mode);
+    errno = EMFILE;
+    return -1;
+}
 
 static char greeting[] = "GREETING=hi", sh[] = "/bin/sh", dash_c[] = "-c", none[] = "/nonexistent/program";
 static char *const environment[] = { greeting, NULL };
@@ -74,6 +131,27 @@ static void what_cannot_start_says_why(void **state)
     assert_int_equal(errno, ENOENT);
 }
 
+static void a_shortage_is_told(void **state)
+{
+    int in, out;
+
+    (void)state;
+    without_fork = true;
+    assert_int_equal(shell("true", NULL, false, &in, &out), -1);
+    assert_int_equal(errno, EAGAIN);
+    without_fork = false;
+    for (int have = 0; have < 3; have++) {
+        pipes_left = have;
+        assert_int_equal(shell("true", NULL, false, &in, &out), -1);
+        assert_int_equal(errno, EMFILE);
+    }
+    pipes_left = 1000;
+    opens_left = 0;
+    assert_int_equal(shell("true", NULL, false, NULL, NULL), -1);
+    assert_int_equal(errno, EMFILE);
+    opens_left = 1000;
+}
+
 static void works_with_the_standard_descriptors_closed(void **state)
 {
     int status;
@@ -122,6 +200,39 @@ static void too_slow_a_group_is_killed(void **state)
     assert_true(tod_monotonic_ms() - start < 20000);
     assert_int_equal(fd_read(out, &c, 1), 0); /* nobody of the group is left to hold the pipe */
     fd_close(out);
+}
+
+static void waiting_works_without_pidfds(void **state)
+{
+    (void)state;
+    without_pidfd = true;
+    struct proc_status st =
+        proc_wait(shell("sleep 0.1; exit 4", NULL, false, NULL, NULL), tod_monotonic_ms() + 20000);
+    assert_true(st.kind == PROC_EXITED && st.code == 4);
+    st = proc_wait(shell("sleep 60", NULL, false, NULL, NULL), tod_monotonic_ms() + 50);
+    assert_int_equal(st.kind, PROC_TIMED_OUT);
+    without_pidfd = false;
+}
+
+static void forks_are_told_when_debugging(void **state)
+{
+    int pair[2], saved = dup(STDERR_FILENO);
+    struct str got;
+
+    assert_int_equal(pipe(pair), 0);
+    dup2(pair[1], STDERR_FILENO);
+    debug_mask = D_EXEC;
+    pid_t pid = proc_fork("nothing");
+    if (pid == 0)
+        _exit(0);
+    debug_mask = 0;
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    close(pair[1]);
+    assert_int_equal(proc_wait(pid, -1).code, 0);
+    assert_true(fd_slurp(*state, pair[0], 1000, &got));
+    close(pair[0]);
+    assert_string_equal(got.p, arena_printf(*state, "forked %d for nothing\n", (int)pid));
 }
 
 static void signals_become_flags(void **state)
@@ -183,6 +294,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(waiting_tells_how_it_ended),
         cmocka_unit_test(too_slow_a_group_is_killed),
         cmocka_unit_test(signals_become_flags),
+        cmocka_unit_test(a_shortage_is_told),
+        cmocka_unit_test(waiting_works_without_pidfds),
+        UNIT_TEST(forks_are_told_when_debugging),
         UNIT_TEST(the_title_shows_in_ps),
     };
 
