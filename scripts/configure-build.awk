@@ -131,10 +131,12 @@ FNR == 1 && held != "" {
 }
 
 {
-    line = held uncomment($0)
+    line = uncomment($0)
+    if (held != "")
+        line = held trim(line)
     held = ""
-    if (line ~ /\\[ \t]*$/) {
-        sub(/\\[ \t]*$/, " ", line)
+    if (line ~ /\\[ \t]*$/) { # as in make, one space joins the lines
+        sub(/[ \t]*\\[ \t]*$/, " ", line)
         held = line
     } else if (trim(line) != "") {
         setting(line)
