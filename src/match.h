@@ -26,6 +26,11 @@ enum rc match_local_part(struct expand_ctx *ctx, const struct match_list *l, con
 enum rc match_address(struct expand_ctx *ctx, const struct match_list *l, const char *address,
                       bool caseless_local, const char **data);
 
+/* The same, case-sensitive or not, with ctx->captures set for rewriting: $0 the address, then what
+ * asterisks, a regex or a partial lookup matched. */
+enum rc match_address_capture(struct expand_ctx *ctx, const struct match_list *l, const char *address,
+                              bool caseless_local);
+
 /* The host of a host list test. name may be NULL: then it is looked up when a pattern needs it,
  * through lookup_name (NULL: cannot be looked up), once. */
 struct match_host_subject {
@@ -44,5 +49,12 @@ enum rc match_outgoing_host(struct expand_ctx *ctx, const struct match_list *l, 
                             const char *address);
 /* One string against one list item pattern as in ${if match_ip, isip ranges: "10.0.0.0/8", "@[]"... */
 enum rc match_ip(struct expand_ctx *ctx, const char *address, const char *list);
+
+/* For struct hooks: a list of whatever kind; hosts by address text. caseless: local parts. */
+enum rc match_list_text(struct expand_ctx *ctx, const struct match_list *l, const char *subject,
+                        bool caseless);
+/* One domain pattern as it would stand in a list; captures are left alone. */
+enum rc match_pattern(struct expand_ctx *ctx, const char *pattern, bool expanded,
+                      const char *subject);
 
 #endif
