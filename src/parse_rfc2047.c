@@ -105,7 +105,7 @@ static bool add_converted(struct arena *a, struct buf *out, struct str text,
                             errno == EINVAL ? " (maybe unsupported conversion)" : "");
         return false;
     }
-    char *in = (char *)text.p;
+    char *in = str_dup(a, text);
     size_t left = text.len;
     while (left > 0) {
         char chunk[256], *to = chunk;
