@@ -57,7 +57,10 @@ struct dsn_report {
     const struct message *original;
     bool utf8;              /* message/global forms are wanted */
     const char *message_id;
-    const char *const *output_files; /* of pipes (return_output), NULL-terminated */
+    const struct str *output_texts;  /* of pipes (return_output), ends with p NULL; or NULL */
+    const char *const *output_names; /* the pipes' addresses, beside them */
+    const char *delay;               /* "24 hours": DSN_REPORT_DELAY */
+    const char *copies;              /* errors_copy: a Bcc list, or NULL */
 };
 /* The whole message text (headers and MIME body, "\n" line ends). ctx: options and templates. */
 bool dsn_report_print(struct expand_ctx *ctx, const struct dsn_report *r, struct buf *out, struct err *err);

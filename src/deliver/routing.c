@@ -145,7 +145,7 @@ static void route_one(struct delivery *d, struct hash *seen, struct address *add
     for (struct address *c = res.children, *next; c != NULL; c = next) {
         next = c->next;
         if (c->parent != NULL)
-            c->parent->child_count++;
+            c->parent->child_count++, c->parent->child_total++;
         c->next = d->addr_new;
         d->addr_new = c;
     }

@@ -1,0 +1,45 @@
+/* dsn_int.h - the insides of reporting: records collected from a run, templates, the MIME parts. */
+#ifndef EXIM_DSN_INT_H
+#define EXIM_DSN_INT_H
+
+#include "address.h"
+#include "dsn.h"
+
+struct expr;
+
+/* One address that a report is about, before it is filtered and grouped. */
+struct dsn_item {
+    struct dsn_item *next;
+    enum dsn_report_kind kind;
+    const char *to; /* where the report goes: errors_to or the sender */
+    struct address *addr;
+    struct dsn_recipient record;
+};
+
+/* ---- dsn_records.c ---- */
+/* All items due after this run, by kind; those that nobody hears of are left out. */
+struct dsn_item *dsn_collect_failures(struct delivery *d);
+struct dsn_item *dsn_collect_successes(struct delivery *d);
+struct dsn_item *dsn_collect_delays(struct delivery *d);
+
+/* ---- dsn_template.c: bounce_message_file, warn_message_file ---- */
+enum { DSN_TEMPLATE_PARTS = 6 };
+struct dsn_template { const char *part[DSN_TEMPLATE_PARTS]; }; /* expanded; NULL: built-in text */
+/* Unreadable or unexpandable files are logged and the built-in texts are used. */
+void dsn_template_read(struct expand_ctx *ctx, const char *option, const struct expr *file,
+                       struct dsn_template *out);
+
+/* ---- dsn_text.c: the human part ---- */
+void dsn_text_print(struct expand_ctx *ctx, const struct dsn_report *r, const struct dsn_template *t,
+                    struct buf *out);
+
+/* ---- dsn_status.c: the machine part ---- */
+void dsn_status_print(struct expand_ctx *ctx, const struct dsn_report *r, struct buf *out);
+/* "5.1.1" for an address result without one of its own. */
+const char *dsn_status_default(enum dsn_outcome outcome);
+
+/* ---- dsn_return.c: the message or its header section ---- */
+bool dsn_return_print(struct expand_ctx *ctx, const struct dsn_report *r, bool full, const char *info,
+                      struct buf *out, struct err *err);
+
+#endif
