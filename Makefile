@@ -47,12 +47,13 @@ Local/Makefile: | src/EDITME
 	@echo '  Made Local/Makefile from src/EDITME: edit it to choose paths, users and drivers.'
 
 SETTINGS = scripts/configure-build scripts/configure-build.awk scripts/build-names \
-           $(wildcard OS/Makefile-Default OS/Makefile-$(SYSTEM) Local/Makefile-$(SYSTEM))
+           $(wildcard OS/Makefile-Default OS/Makefile-$(SYSTEM) OS/os.h-$(SYSTEM) \
+             Local/Makefile-$(SYSTEM))
 DRIVER_DIRS = src/routers src/transports src/lookups src/auths
 $(BUILD)/config.mk: $(SETTINGS) Local/Makefile $(DRIVER_DIRS) $(BUILD)/set
 	@scripts/configure-build $(BUILD) $(SYSTEM) $(SET)
-$(BUILD)/build_config.h: $(BUILD)/config.mk
-	@touch -c $@
+# They keep their time when their text does: the recipe above may leave them older than it.
+$(BUILD)/build_config.h $(BUILD)/os.h: $(BUILD)/config.mk ;
 
 # A file that changes when the text of $(2) does.
 define remember

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/tod.h"
+#include "os.h"
 
 volatile sig_atomic_t proc_got_hup, proc_got_term, proc_got_alrm, proc_got_chld, proc_got_usr1;
 
@@ -170,7 +170,7 @@ static pid_t reap(pid_t pid, int flags, int *wstatus)
 /* False when the deadline passed first. A pidfd wakes us at once; without one we look often. */
 static bool wait_for_end(pid_t pid, int64_t deadline_ms)
 {
-    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    int pidfd = os_pidfd_open(pid);
     bool ended = true;
 
     if (pidfd >= 0) {
@@ -258,13 +258,6 @@ static bool above_stdio(int *fd)
     return *fd >= 0;
 }
 
-static void keep_from_program(void)
-{
-#ifdef SYS_close_range
-    (void)syscall(SYS_close_range, 3U, ~0U, 4U); /* CLOSE_RANGE_CLOEXEC; all are so already */
-#endif
-}
-
 static bool become_program(const struct proc_spawn *s, struct pipes *p)
 {
     sigset_t none;
@@ -281,7 +274,7 @@ static bool become_program(const struct proc_spawn *s, struct pipes *p)
     if (s->cwd != NULL && chdir(s->cwd) < 0)
         return false;
     (void)umask(s->umask);
-    keep_from_program();
+    os_close_on_exec_from(3); /* ours are so already; a library's may not be */
     (void)execve(s->argv[0], s->argv, s->envp);
     return false;
 }
