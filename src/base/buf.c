@@ -56,6 +56,8 @@ void buf_add(struct buf *b, const void *p, size_t n)
         b->full = true;
     }
     char *to = buf_reserve(b, n);
+    if (to == NULL)
+        return;
     if (n > 0)
         memcpy(to, p, n);
     buf_commit(b, n);

@@ -44,7 +44,7 @@ void err_on_death(void (*fn)(const char *text))
     on_death = fn;
 }
 
-static void last_words(const char *kind, const char *fmt, va_list ap)
+static PRINTF_LIKE(2, 0) void last_words(const char *kind, const char *fmt, va_list ap)
 {
     void (*fn)(const char *) = on_death;
     char text[2048];

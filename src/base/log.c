@@ -274,7 +274,8 @@ static void debug_copy(unsigned dest, const char *text)
                      dest & LOG_PANIC_DIE ? " DIE" : "", text);
 }
 
-static void write_entry(struct log *l, const struct entry *e, const char *fmt, va_list ap)
+static PRINTF_LIKE(3, 0) void write_entry(struct log *l, const struct entry *e, const char *fmt,
+                                          va_list ap)
 {
     struct arena *a = arena_new("log line");
     struct buf b = buf_init(a, LINE_CEILING);
