@@ -106,6 +106,14 @@ static bool read_times(struct reader *r)
 
 /* ---- lines that begin with a hyphen ---- */
 
+static bool looks_like_address(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (!is_alnum(s.p[i]) && s.p[i] != ':' && s.p[i] != '.' && s.p[i] != '%')
+            return false;
+    return s.len > 0;
+}
+
 /* "[address]:port", or "address.port" as older releases wrote it; the port may be missing. */
 static bool read_endpoint(struct message *m, const struct spool_field *f, struct str value)
 {
@@ -127,7 +135,7 @@ static bool read_endpoint(struct message *m, const struct spool_field *f, struct
         address = (struct str){ text, (size_t)(dot - text) };
         port = str_from(dot + 1);
     }
-    if (!to_long(port, &number) || number < 0 || number > 65535)
+    if (!looks_like_address(address) || !to_long(port, &number) || number < 0 || number > 65535)
         return false;
     *(const char **)spool_field_at(m, f->offset) = str_dup(m->arena, address);
     *(int *)spool_field_at(m, f->port) = (int)number;
@@ -421,6 +429,7 @@ bool spool_header_parse(struct message *m, struct str text, struct err *err)
     };
     struct reader r = { m, text };
 
+    m->deliver_firsttime = false; /* unless the file says so */
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         if (!parts[i].read(&r))
             return err_set(err, m->arena, "malformed %s at offset %zu", parts[i].what,
