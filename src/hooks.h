@@ -15,8 +15,11 @@
 struct acl;
 struct arena;
 struct config;
+struct driver_family;
 struct exim;
 struct expand_ctx;
+struct retry_rule;
+struct rewrite_rule;
 
 struct hooks {
     /* expand: NULL with err when text cannot parse. */
@@ -38,6 +41,20 @@ struct hooks {
     /* deliver: deliver_submit, for routers that report errors in lists (syntax_errors_to). */
     bool (*submit)(struct exim *e, const char *sender, const char *const *recipients, size_t n,
                    struct str text, const char *parent_id, char new_id[17], struct err *err);
+
+    /* What the sections of the configuration file are made of; see the headers of these. */
+    struct acl *(*acl_parse)(struct arena *a, const char *name, const char *const *lines, int nlines,
+                             const struct config *cfg, struct err *err);
+    struct retry_rule *(*retry_rule_parse)(struct arena *a, const char *line, const struct config *cfg,
+                                           struct err *err);
+    struct rewrite_rule *(*rewrite_rule_parse)(struct arena *a, const char *line,
+                                               const struct config *cfg, struct err *err);
+    const struct driver_family *routers, *transports, *authenticators; /* config/driver.h */
+    /* The names of lookup types that were built in: "lsearch" ... ; NULL beyond the last. */
+    const char *(*lookup_name)(size_t i);
+    /* Expands an option whose value is needed as soon as the main section is read. */
+    bool (*expand_at_start)(struct arena *a, const struct config *cfg, const struct expr *e,
+                            const char **out, struct err *err);
 };
 
 #endif

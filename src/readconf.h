@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "base/log.h"
 
 struct arena;
 struct config;
@@ -21,6 +22,9 @@ struct readconf_request {
 };
 /* NULL with err worded "Exim configuration error in line N of FILE:\n  ..." ready for stderr. All in a. */
 const struct config *readconf(struct arena *a, const struct readconf_request *rq, struct err *err);
+
+/* How a log is to be opened for c; strings are those of c. */
+struct log_config readconf_log_config(const struct config *c);
 
 /* -bP: option, "all", "config", "router_list", "routers", "router NAME", "macros", ... ; exit status. */
 int readconf_print(const struct config *c, const char *what, const char *kind, bool admin, bool no_labels);

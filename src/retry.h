@@ -27,7 +27,7 @@ enum { RETRY_ANY_CODE = -1 /* rcpt_4xx */, RETRY_TENS = 1000 /* + d*10: rcpt_4dx
 
 struct retry_step { char rule; /* F G H */ long timeout, interval; double multiplier; };
 struct retry_rule {
-    const struct retry_rule *next;
+    const struct retry_rule *next; /* stays the first member: readconf links them */
     const struct match_list *pattern; /* address list of one item */
     int basic_errno;                  /* 0: any; ERR_EXIMQUOTA for quota */
     int more_errno;                   /* 0: any; else 'M', 'A', codes or seconds */

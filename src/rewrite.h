@@ -22,7 +22,7 @@ enum rewrite_flag {
 };
 
 struct rewrite_rule {
-    const struct rewrite_rule *next;
+    const struct rewrite_rule *next; /* stays the first member: readconf links them */
     const struct match_list *pattern; /* address list of one item; regex for S */
     const struct expr *replacement;
     unsigned flags;

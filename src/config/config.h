@@ -19,6 +19,9 @@ struct acl;
 struct arena;
 struct authenticator;
 struct hash;
+struct hooks;
+struct option;
+struct readconf_macro;
 struct retry_rule;
 struct rewrite_rule;
 struct router;
@@ -325,13 +328,22 @@ struct config {
     const struct rewrite_rule *rewrite_rules; /* linked, in order */
     const struct hash *acls;                  /* name -> struct acl */
     const struct hash *named_lists[4];        /* by enum list_kind; name -> struct named_list */
-    const struct hash *option_set;            /* main option names that the file set (hide too) */
+    const struct hash *option_set;            /* main option names that the file set */
+    const struct hooks *hooks;                /* it was read with */
+
+    /* For -bP. */
+    const struct option *const *hidden;       /* options that were set with "hide" */
+    size_t hidden_count;
+    const struct readconf_macro *macros;      /* -D and those of the file, in order of definition */
+    const char *const *text;                  /* the lines as they were read: "-bP config" */
+    size_t text_count;
 
     /* Worked out from the options after reading. */
     const char *filename;                     /* $config_file */
     const char *primary_hostname;             /* never NULL, after the default was applied */
     const char *qualify_domain, *qualify_recipient;
     const char *spool_directory;
+    const char *log_file_path;                /* expanded; "" for the built-in default */
     const char *pid_file_path;                /* expanded */
     uint64_t log_selector;
     long localhost_number;                    /* -1: unset */

@@ -22,9 +22,6 @@ struct router_driver;
 /* What self= says to do with a host that is this host. */
 enum self_action { SELF_FREEZE, SELF_DEFER, SELF_FAIL, SELF_SEND, SELF_PASS, SELF_REROUTE };
 
-/* One condition= or r_ variable (set=) line, in order. */
-struct router_text { const struct router_text *next; const char *name; const struct expr *value; };
-
 /* The generic part, first member of every driver's own instance struct. Members are named after the
  * options (manual chapter 15). */
 struct router {
@@ -84,6 +81,7 @@ struct router {
     const struct transport *transport_instance; /* when the name is constant */
     const struct router *pass_to, *redirect_to;
     struct host *fallback_list;
+    bool single_use;                       /* redirect's no_repeat_use: set by its check */
     bool uid_fixed, gid_fixed;             /* user, group constant: */
     uid_t uid;
     gid_t gid;
@@ -94,6 +92,7 @@ struct route_results {
     struct address *children;  /* to be routed in turn */
     struct address *local, *remote;
     struct address *settled;   /* result set: discarded, expanded */
+    bool same_domain;          /* same_domain_copy_routing: route_copy serves others of that domain */
 };
 
 /* One call: what to route, and where the results go. */

@@ -1,0 +1,33 @@
+/* lines.h - the configuration file as logical lines (manual chapter 6, sections 2 to 10).
+ *
+ * Resolves inclusions, conditionals, macros, comments and continuations. What it returns is
+ * trimmed, never empty, and lives in the arena given to lines_open. */
+#ifndef EXIM_CONFIG_LINES_H
+#define EXIM_CONFIG_LINES_H
+
+#include <stdbool.h>
+
+#include "base/attr.h"
+#include "base/err.h"
+
+struct arena;
+struct lines;
+struct macros;
+
+/* check: the rules for owner and mode apply to the file and to those it includes. */
+struct lines *lines_open(struct arena *a, const char *filename, bool check, struct macros *m,
+                         struct err *err) MUST_USE;
+/* The text in place of a file; name is for messages. */
+struct lines *lines_open_text(struct arena *a, const char *name, const char *text, struct macros *m)
+    NONNULL_RET;
+/* The next line, or NULL: at the end (err->msg is NULL) or on an error. */
+const char *lines_next(struct lines *l, struct err *err) MUST_USE;
+/* The next call of lines_next returns the same line once more. */
+void lines_again(struct lines *l);
+/* Where the last line ended. */
+int lines_number(const struct lines *l);
+const char *lines_filename(const struct lines *l);
+/* True once after the file changed (inclusion, end of one): for "-bP config". */
+bool lines_moved(struct lines *l);
+
+#endif

@@ -1,0 +1,91 @@
+#include "config/unbuilt.h"
+
+#include "base/attr.h"
+#include "base/table.h"
+
+/* clang-format off */
+static const struct unbuilt {
+    const char *name;
+    const char *part; /* what the option belongs to */
+} options[] = {
+    { "main/acl_not_smtp_mime", "content scanning" },
+    { "main/acl_smtp_atrn", "ATRN" },
+    { "main/acl_smtp_dkim", "DKIM" },
+    { "main/acl_smtp_mime", "content scanning" },
+    { "main/acl_smtp_wellknown", "WELLKNOWN" },
+    { "main/av_scanner", "content scanning" },
+    { "main/bmi_config_file", "Brightmail" },
+    { "main/dcc_direct_add_header", "DCC" },
+    { "main/dccifd_address", "DCC" },
+    { "main/dccifd_options", "DCC" },
+    { "main/dkim_verify_hashes", "DKIM" },
+    { "main/dkim_verify_keytypes", "DKIM" },
+    { "main/dkim_verify_min_keysizes", "DKIM" },
+    { "main/dkim_verify_minimal", "DKIM" },
+    { "main/dkim_verify_signers", "DKIM" },
+    { "main/dmarc_forensic_sender", "DMARC" },
+    { "main/dmarc_history_file", "DMARC" },
+    { "main/dmarc_tld_file", "DMARC" },
+    { "main/exim_version", "reporting of another version" },
+    { "main/gnutls_allow_auto_pkcs11", "GnuTLS" },
+    { "main/gnutls_compat_mode", "GnuTLS" },
+    { "main/hosts_require_alpn", "ALPN" },
+    { "main/ibase_servers", "InterBase lookups" },
+    { "main/ldap_ca_cert_dir", "LDAP lookups" },
+    { "main/ldap_ca_cert_file", "LDAP lookups" },
+    { "main/ldap_cert_file", "LDAP lookups" },
+    { "main/ldap_cert_key", "LDAP lookups" },
+    { "main/ldap_cipher_suite", "LDAP lookups" },
+    { "main/ldap_default_servers", "LDAP lookups" },
+    { "main/ldap_require_cert", "LDAP lookups" },
+    { "main/ldap_start_tls", "LDAP lookups" },
+    { "main/ldap_version", "LDAP lookups" },
+    { "main/limits_advertise_hosts", "LIMITS" },
+    { "main/local_scan_timeout", "local_scan()" },
+    { "main/log_ports", "Exim 4.99" },
+    { "main/move_frozen_messages", "moving of frozen messages" },
+    { "main/mysql_servers", "MySQL lookups" },
+    { "main/notifier_socket", "the daemon's notifier socket" },
+    { "main/oracle_servers", "Oracle lookups" },
+    { "main/panic_coredump", "core dumps on a panic" },
+    { "main/perl_at_start", "embedded Perl" },
+    { "main/perl_startup", "embedded Perl" },
+    { "main/perl_taintmode", "embedded Perl" },
+    { "main/pgsql_servers", "PostgreSQL lookups" },
+    { "main/pipelining_connect_advertise_hosts", "early pipelining" },
+    { "main/queue_fast_ramp", "the fast-ramp queue run" },
+    { "main/redis_servers", "Redis lookups" },
+    { "main/smtp_backlog_monitor", "monitoring of the listen backlog" },
+    { "main/smtputf8_advertise_hosts", "internationalised mail (SMTPUTF8)" },
+    { "main/spamd_address", "content scanning" },
+    { "main/spf_guess", "SPF" },
+    { "main/spf_smtp_comment_template", "SPF" },
+    { "main/spool_wireformat", "the wire format of the spool" },
+    { "main/sqlite_dbfile", "SQLite lookups" },
+    { "main/sqlite_lock_timeout", "SQLite lookups" },
+    { "main/srs_config", "SRS" },
+    { "main/srs_hashlength", "SRS" },
+    { "main/srs_hashmin", "SRS" },
+    { "main/srs_maxage", "SRS" },
+    { "main/srs_secrets", "SRS" },
+    { "main/srs_usehash", "SRS" },
+    { "main/srs_usetimestamp", "SRS" },
+    { "main/tcp_wrappers_daemon_name", "TCP wrappers" },
+    { "main/tls_alpn", "ALPN" },
+    { "main/tls_early_banner_hosts", "early banners" },
+    { "main/tls_resumption_hosts", "TLS session resumption" },
+    { "main/wellknown_advertise_hosts", "WELLKNOWN" },
+};
+/* clang-format on */
+
+const char *unbuilt_option(const char *name)
+{
+    const struct unbuilt *u = TABLE_FIND(options, name);
+
+    return u == NULL ? NULL : u->part;
+}
+
+const char *unbuilt_at(size_t i)
+{
+    return i < ARRAY_LEN(options) ? options[i].name : NULL;
+}
