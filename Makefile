@@ -7,7 +7,8 @@
 #   make check-guards      all eight combinations of the EXPERIMENTAL_* settings
 #   make fuzz              every fuzzer for FUZZ_SECONDS (60); needs clang
 #   make check-fuzz        replays the corpora of the fuzzers without clang
-#   make style             the gates: layers, headers, banned functions, sizes, settings
+#   make style             the gates: layers, headers, banned functions, sizes, tables,
+#                          settings
 #   make coverage          line coverage of the unit tests
 #
 # Kinds of build, each in a directory of its own unless BUILD= says otherwise:
@@ -35,7 +36,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(patsubst $(BUILD)/%,%,$(2)))
 
 # ---- Configuration ----------------------------------------------------------------------------
-CONFIGLESS = clean style check-layers check-headers check-banned check-style check-settings \
+CONFIGLESS = clean style check-layers check-headers check-banned check-style check-tables check-settings \
              check-guards
 ifneq ($(or $(if $(MAKECMDGOALS),,all),$(filter-out $(CONFIGLESS),$(MAKECMDGOALS))),)
 include $(BUILD)/config.mk
@@ -209,7 +210,7 @@ coverage:
 check-guards:
 	+@MAKE='$(OTHER)' scripts/check-guards
 
-GATES = check-layers check-headers check-banned check-style check-settings
+GATES = check-layers check-headers check-banned check-style check-tables check-settings
 .PHONY: style $(GATES)
 style: $(GATES)
 $(GATES):
