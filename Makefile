@@ -9,6 +9,8 @@
 #   make check-fuzz        replays the corpora of the fuzzers without clang
 #   make style             the gates: layers, headers, banned functions, sizes, tables,
 #                          settings
+#   make analyze           clang's warnings as errors, gcc -fanalyzer on the base, cppcheck if there
+#   make check             all of these and the tests of the whole: scripts/check
 #   make coverage          line coverage of the unit tests
 #
 # Kinds of build, each in a directory of its own unless BUILD= says otherwise:
@@ -190,7 +192,9 @@ SANDIR = $(BUILD)$(if $(SAN),,-san)
 COVDIR = $(BUILD)$(if $(COV),,-cov)
 PLAINDIR = $(BUILD:-san=)
 RELEASED = t_arena # also as released: under ASan an arena carves nothing
-.PHONY: check-unit check-fuzz fuzz coverage check-guards
+.PHONY: check check-unit check-fuzz fuzz coverage check-guards analyze
+check:
+	@scripts/check
 check-unit:
 	+@$(OTHER) -k BUILD=$(SANDIR) SAN=1 unit-programs; built=$$?; \
 	$(OTHER) BUILD=$(PLAINDIR) $(RELEASED:%=$(PLAINDIR)/%) && \
@@ -209,6 +213,10 @@ coverage:
 	@scripts/coverage $(COVDIR)
 check-guards:
 	+@MAKE='$(OTHER)' scripts/check-guards
+
+# What compilers and analysers say: clang's warnings as errors, gcc's analyser on the base.
+analyze: $(BUILD)/config.mk
+	@scripts/analyze $(BUILD)
 
 GATES = check-layers check-headers check-banned check-style check-tables check-settings
 .PHONY: style $(GATES)
