@@ -101,7 +101,8 @@ class Exim:
             raise AssertionError(f"exim {args}: status {p.returncode}\n{p.stdout}\n{p.stderr}")
         return p
 
-    def start(self, *args):
+    def start(self, *args, quiet=False):
+        """Starts the daemon and waits until it listens (quiet: without connecting to it)."""
         self.errors = open(self.dir / "stderr", "w")
         self.process = subprocess.Popen(
             [binary(), "-C", self.conf, "-bdf", "-oX", f"127.0.0.1.{self.port}", *map(str, args)],
@@ -111,6 +112,8 @@ class Exim:
         def listening():
             if self.process.poll() is not None:
                 raise AssertionError("exim ended: " + (self.dir / "stderr").read_text() + self.paniclog())
+            if quiet:
+                return re.search(r"daemon started", self.mainlog())
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
                 return True
