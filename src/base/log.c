@@ -292,9 +292,9 @@ static PRINTF_LIKE(3, 0) void write_entry(struct log *l, const struct entry *e, 
     } else {
         buf_add_cstr(&b, "LOG: ");
     }
-    size_t text_at = b.len;
     if (e->id != NULL && *e->id != '\0')
         buf_printf(&b, "%s ", e->id);
+    size_t text_at = b.len; /* Exim: -v shows the text alone */
     add_safely(&b, arena_vprintf(a, fmt, ap), e->keep_newlines);
     buf_truncate(&b, b.len < LINE_CEILING ? b.len : LINE_CEILING - 1);
     buf_add_char(&b, '\n');

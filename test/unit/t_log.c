@@ -485,7 +485,7 @@ static void debugging_shows_what_is_logged(void **state)
 {
     int status;
 
-    assert_string_equal(stderr_of(*state, verbose, &status), "LOG: MAIN REJECT\n  id text\n");
+    assert_string_equal(stderr_of(*state, verbose, &status), "LOG: MAIN REJECT\n  text\n");
     assert_string_equal(content(*state, "log/rejectlog"), STAMP "id text\n");
 }
 
