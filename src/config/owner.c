@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/list.h"
 #include "base/str.h"
+#include "config/value.h"
 
 static bool number(const char *name, unsigned long *out)
 {
@@ -88,6 +89,38 @@ bool owner_group_list(struct arena *a, const char *list, const gid_t **out, size
             return err_set(err, a, "group %s was not found", item);
     *out = ids;
     return true;
+}
+
+static bool group_of_user(struct arena *a, const struct expr **group, gid_t gid)
+{
+    struct expr *e = arena_new_obj(a, struct expr);
+
+    e->text = e->constant = owner_group_name(a, gid);
+    *group = e;
+    return true;
+}
+
+bool owner_resolve(struct arena *a, const struct expr **user, const struct expr **group,
+                   struct owner_ids *out, struct err *err)
+{
+    const struct expr *u = *user, *g = *group;
+    const gid_t none = (gid_t)-1;
+
+    *out = (struct owner_ids){ .gid = none };
+    if (u != NULL && u->constant != NULL) {
+        if (!owner_user(u->constant, &out->uid, &out->gid))
+            return err_set(err, a, "user %s was not found", u->constant);
+        out->uid_fixed = true;
+    }
+    if (g != NULL) {
+        out->gid_fixed = g->constant != NULL && owner_group(g->constant, &out->gid);
+        return g->constant == NULL || out->gid_fixed ||
+               err_set(err, a, "group %s was not found", g->constant);
+    }
+    if (!out->uid_fixed || out->gid == none)
+        return true; /* a number that nobody has: the driver must find a group elsewhere */
+    out->gid_fixed = true;
+    return group_of_user(a, group, out->gid);
 }
 
 bool owner_exim(uid_t *uid, gid_t *gid)

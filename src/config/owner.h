@@ -10,6 +10,7 @@
 #include "base/err.h"
 
 struct arena;
+struct expr;
 struct stat;
 
 /* name: digits, or looked up in the passwd or group file. gid: the user's own group; may be NULL,
@@ -24,6 +25,16 @@ bool owner_user_list(struct arena *a, const char *list, const uid_t **out, size_
                      struct err *err) MUST_USE;
 bool owner_group_list(struct arena *a, const char *list, const gid_t **out, size_t *count,
                       struct err *err) MUST_USE;
+
+/* The user= and group= of a router or transport. A constant user brings its group with it unless
+ * one is given: *group is then set, so that it shows. */
+struct owner_ids {
+    bool uid_fixed, gid_fixed; /* constant: */
+    uid_t uid;
+    gid_t gid;
+};
+bool owner_resolve(struct arena *a, const struct expr **user, const struct expr **group,
+                   struct owner_ids *out, struct err *err) MUST_USE;
 
 /* What was built in: EXIM_USER and so on. False: it does not exist on this system. */
 bool owner_exim(uid_t *uid, gid_t *gid) MUST_USE;

@@ -1,0 +1,9 @@
+/* generic.h - transports as the configuration reader sees them, with the options that all of them have. */
+#ifndef EXIM_TRANSPORTS_GENERIC_H
+#define EXIM_TRANSPORTS_GENERIC_H
+
+#include "config/driver.h"
+
+extern const struct driver_family generic_transports;
+
+#endif
