@@ -22,11 +22,17 @@ struct tls_info;
 struct tls_session;
 struct transport;
 
-/* Server: false with err (worded for the log) when the set-up of the options fails. */
+/* Server: builds the context ahead when the options are constant; cheap when nothing has changed (the
+ * daemon calls it again now and then, so that its children inherit a new certificate). False with err
+ * (worded for the log) when the set-up of the options fails. */
 bool tls_server_prepare(struct exim *e, struct err *err);
+/* Before "220 go ahead": can TLS be started for the client of ctx->session? False with err: 454. */
+bool tls_server_setup(struct expand_ctx *ctx, struct arena *a, struct err *err) MUST_USE;
 /* Handshake on fd; on success *out and *info are set. Lives in a; closed with it. */
 bool tls_server_start(struct expand_ctx *ctx, struct arena *a, int fd, int64_t deadline_ms,
                       struct tls_session **out, struct tls_info *info, struct err *err) MUST_USE;
+/* After "TLS error on connection from H ": err->msg is "(SSL_accept): ...". info->verify_error: what was
+ * wrong with a client certificate that need not be right, for "[ip] SSL verify error: ...". */
 
 /* What the client side wants; values already expanded for this host. NULL = unset. */
 struct tls_client_want {
@@ -36,9 +42,11 @@ struct tls_client_want {
     const char *sni;
     const char *certificate, *privatekey, *ca, *crl, *ciphers;
     const char *eccurve, *alpn;
+    const char *options;           /* openssl_options */
     long dh_min_bits;
     bool verify_required;          /* in tls_verify_hosts */
     bool verify_try;               /* in tls_try_verify_hosts */
+    bool require_alpn;             /* hosts_require_alpn */
     bool verify_names;             /* check the name (tls_verify_cert_hostnames) */
     const char *names;             /* tls_verify_cert_hostname, expanded list of acceptable names; NULL: the host's */
     bool report_only;              /* count and log what would be refused */
