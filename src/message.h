@@ -87,11 +87,15 @@ struct message {
     const char *submission_domain, *submission_name, *fake_response, *fake_response_text;
     bool fake_defer, no_multiline, cutthrough, no_mbox_unspool, prdr_requested;
     const char *frozen_by;
-    struct header *acl_added;     /* add_header in ACLs before the data: linked, in order */
+    struct header *acl_added;     /* add_header in ACLs, not yet added: see acl_headers_apply */
     const char *acl_removed;      /* colon list of names */
     const char *headers_charset;
     size_t rcpt_count, rcpt_fail_count, rcpt_defer_count;
     struct hash *list_cache;      /* match: results of named lists */
+    struct hash *warned;          /* acl: texts of "warn log_message" written */
+    struct hash *verified;        /* acl: results of sender verification */
+    bool sender_rewritten;        /* by verify = sender: not to be rewritten again */
+    bool freeze_no_tell;          /* every control = freeze said no_tell */
     const char *body_visible, *body_end_visible; /* $message_body, filled on first use */
 };
 

@@ -80,6 +80,10 @@ struct session {
     const char *sender_rate, *sender_rate_limit, *sender_rate_period;
     const char *sender_verify_failure, *recipient_verify_failure;
     struct hash *list_cache;        /* match: results of named lists; NULL it when the client changes */
+    struct hash *warned;            /* acl: texts of "warn log_message" written without a message */
+    void (*flush)(struct session *s); /* set by the SMTP server: writes pending replies; or NULL */
+    int fd;                         /* the connection (0: standard input), for control = dscp */
+    bool allow_auth_unadvertised;   /* control */
     struct hash *acl_m;             /* $acl_m set while there is no message (connect, HELO) */
     struct hash *dnslist_cache, *verify_cache, *ratelimit_conn, *ratelimit_mail; /* filled by acl */
     bool queue_only_connection;     /* control=queue_only with smtp_accept_queue etc. */
