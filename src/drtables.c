@@ -1,0 +1,171 @@
+/* drtables.c - what this binary consists of: its drivers, and the hooks through which lower layers
+ * reach upper ones. A driver is listed where its name in Local/Makefile says yes. */
+#include <stddef.h>
+#include <string.h>
+
+#include "acl.h"
+#include "auths/auth.h"
+#include "auths/generic.h"
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/table.h"
+#include "config/config.h"
+#include "drtables.h"
+#include "exim.h"
+#include "expand.h"
+#include "hooks.h"
+#include "lookups/lookups.h"
+#include "match.h"
+#include "retry.h"
+#include "rewrite.h"
+#include "routers/generic.h"
+#include "routers/router.h"
+#include "search.h"
+#include "transports/generic.h"
+#include "transports/transport.h"
+
+#ifdef ROUTER_ACCEPT
+#include "routers/accept.h"
+#endif
+#ifdef ROUTER_DNSLOOKUP
+#include "routers/dnslookup.h"
+#endif
+#ifdef ROUTER_MANUALROUTE
+#include "routers/manualroute.h"
+#endif
+
+/* Tables end in NULL, so that one without rows is possible; each is sorted by name. */
+#define COUNT(table) (ARRAY_LEN(table) - 1)
+
+/* clang-format off */
+static const struct router_driver *const routers[] = {
+#ifdef ROUTER_ACCEPT
+    &router_accept,
+#endif
+#ifdef ROUTER_DNSLOOKUP
+    &router_dnslookup,
+#endif
+#ifdef ROUTER_MANUALROUTE
+    &router_manualroute,
+#endif
+    NULL,
+};
+
+static const struct transport_driver *const transports[] = {
+    NULL,
+};
+
+static const struct auth_driver *const auths[] = {
+    NULL,
+};
+
+static const struct lookup_driver *const lookups[] = {
+#ifdef LOOKUP_LSEARCH
+    &lookup_iplsearch,
+    &lookup_lsearch,
+    &lookup_nwildlsearch,
+#endif
+#ifdef LOOKUP_PASSWD
+    &lookup_passwd,
+#endif
+#ifdef LOOKUP_LSEARCH
+    &lookup_wildlsearch,
+#endif
+    NULL,
+};
+/* clang-format on */
+
+const struct router_driver *const *router_drivers(size_t *count)
+{
+    *count = COUNT(routers);
+    return routers;
+}
+
+const struct router_driver *router_driver_find(const char *name)
+{
+    for (size_t i = 0; routers[i] != NULL; i++)
+        if (strcmp(routers[i]->name, name) == 0)
+            return routers[i];
+    return NULL;
+}
+
+const struct transport_driver *const *transport_drivers(size_t *count)
+{
+    *count = COUNT(transports);
+    return transports;
+}
+
+const struct transport_driver *transport_driver_find(const char *name)
+{
+    for (size_t i = 0; transports[i] != NULL; i++)
+        if (strcmp(transports[i]->name, name) == 0)
+            return transports[i];
+    return NULL;
+}
+
+const struct auth_driver *const *auth_drivers(size_t *count)
+{
+    *count = COUNT(auths);
+    return auths;
+}
+
+const struct auth_driver *auth_driver_find(const char *name)
+{
+    for (size_t i = 0; auths[i] != NULL; i++)
+        if (strcmp(auths[i]->name, name) == 0)
+            return auths[i];
+    return NULL;
+}
+
+const struct lookup_driver *const *lookup_drivers(size_t *count)
+{
+    *count = COUNT(lookups);
+    return lookups;
+}
+
+const struct lookup_driver *lookup_driver_find(const char *name)
+{
+    for (size_t i = 0; lookups[i] != NULL; i++)
+        if (strcmp(lookups[i]->name, name) == 0)
+            return lookups[i];
+    return NULL;
+}
+
+static const char *lookup_name(size_t i)
+{
+    return i < COUNT(lookups) ? lookups[i]->name : NULL;
+}
+
+/* ---- Hooks -------------------------------------------------------------------------------------- */
+
+/* There is no process context yet: one that has nothing but the configuration serves. */
+static bool expand_at_start(struct arena *a, const struct config *cfg, const struct expr *e,
+                            const char **out, struct err *err)
+{
+    struct exim exim = { .arena = a, .config = cfg, .hooks = &drtables_hooks, .queue_fd = -1 };
+    struct expand_ctx ctx;
+
+    expand_ctx_init(&ctx, &exim, a);
+    exim.search = search_new(&exim);
+    enum expand_rc rc = expand(&ctx, e, out);
+
+    search_tidy(exim.search);
+    if (rc == EXPAND_OK)
+        return true;
+    *err = ctx.err;
+    return rc == EXPAND_FORCED ? err_set(err, a, "forced failure") : false;
+}
+
+const struct hooks drtables_hooks = {
+    .expr_compile = expr_compile,
+    .list_compile = match_compile,
+    .expand_at_start = expand_at_start,
+    .lookup_name = lookup_name,
+    .routers = &generic_routers,
+    .transports = &generic_transports,
+    .authenticators = &generic_authenticators,
+    .acl_parse = acl_parse,
+    .acl_eval = acl_eval,
+    .retry_rule_parse = retry_rule_parse,
+    .rewrite_rule_parse = rewrite_rule_parse,
+};
