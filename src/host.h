@@ -43,6 +43,9 @@ struct host_find_options {
     bool request_dnssec, require_dnssec;
     bool mx_must, ipv4_only, ipv4_prefer;
     bool mx_fail_is_none, srv_fail_is_none; /* a lookup that fails or times out: as "no such record" */
+    /* Out, if not NULL: the local host, not the best of the list, was removed with what follows it;
+     * a null MX or SRV says that there is no such service. */
+    bool *self_removed, *null_record;
     bool by_name, by_dns;  /* addresses from the system's resolver only, the DNS only; neither: DNS, then system */
     /* true: this address is to be left out (ignore_target_hosts). */
     bool (*ignore)(void *arg, const char *name, const char *address);

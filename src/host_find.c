@@ -184,8 +184,11 @@ static enum host_find finish(struct finder *f, struct host *h, struct found_list
         usable = usable || i->address != NULL;
     if (!usable)
         return HOST_FIND_AGAIN;
+    struct host **end = l->tail;
     enum host_find rc = remove_local(f->exim, l);
 
+    if (rc == HOST_FOUND && l->tail != end && f->o->self_removed != NULL)
+        *f->o->self_removed = true;
     replace(h, l);
     return rc;
 }
@@ -306,6 +309,8 @@ static enum host_find use_records(struct finder *f, struct host *h, struct dns_a
     size_t n = ans->count < MX_MAX ? ans->count : MX_MAX;
 
     if (is_null_record(ans)) { /* RFC 7505, RFC 2782: no service here */
+        if (f->o->null_record != NULL)
+            *f->o->null_record = true;
         err_set(f->err, f->arena, srv ? "an SRV record says that there is no such service"
                                       : "an MX record says that the domain takes no mail");
         return HOST_FIND_FAILED;

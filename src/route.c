@@ -40,7 +40,7 @@ enum route_rc route_result(struct route_call *call, enum route_rc rc, int basic_
 
 enum route_rc route_expand_failed(struct route_call *call, const char *option, const char *text)
 {
-    return route_result(call, ROUTE_DEFER, ERR_EXPANDFAIL, "4.3.5",
+    return route_result(call, ROUTE_DEFER, ERR_UNKNOWNERROR, "4.3.5",
                         "failed to expand \"%s\" in \"%s\" option of %s router: %s", text, option,
                         call->addr->router->name, call->ctx->err.msg);
 }
@@ -59,7 +59,7 @@ bool route_expand_switch(struct route_call *call, const struct expr *e, const ch
     case EXPAND_FORCED:
         return true;
     default:
-        route_result(call, ROUTE_DEFER, ERR_EXPANDFAIL, "4.3.5", "failed to expand \"%s\" in %s router: %s",
+        route_result(call, ROUTE_DEFER, ERR_UNKNOWNERROR, "4.3.5", "failed to expand \"%s\" in %s router: %s",
                      e->text, call->addr->router->name, call->ctx->err.msg);
         return false;
     }
@@ -68,7 +68,7 @@ bool route_expand_switch(struct route_call *call, const struct expr *e, const ch
     else if (cstr_ieq(v, "false") || cstr_ieq(v, "no"))
         *out = false;
     else {
-        route_result(call, ROUTE_DEFER, ERR_EXPANDFAIL, "4.3.5",
+        route_result(call, ROUTE_DEFER, ERR_UNKNOWNERROR, "4.3.5",
                      "\"%s\" is not a valid value for the \"%s\" option in the %s router", v, option,
                      call->addr->router->name);
         return false;
@@ -109,6 +109,7 @@ static void enter_router(struct route_run *run, const struct router *r)
     addr->uid_set = addr->gid_set = false;
     run->user = (struct route_user){ 0 };
     run->router_home = NULL;
+    run->prepared = false;
 }
 
 static bool set_variables(struct route_run *run)
@@ -123,7 +124,7 @@ static bool set_variables(struct route_run *run)
         case EXPAND_FORCED:
             continue;
         default:
-            route_result(&run->call, ROUTE_DEFER, ERR_EXPANDFAIL, "4.3.5",
+            route_result(&run->call, ROUTE_DEFER, ERR_UNKNOWNERROR, "4.3.5",
                          "failed to expand \"%s\" in %s router: %s", t->value->text,
                          addr->router->name, run->ctx.err.msg);
             return false;
@@ -153,7 +154,7 @@ static enum route_rc set_address_data(struct route_run *run)
     case EXPAND_FORCED:
         return ROUTE_DECLINE;
     default:
-        return route_result(&run->call, ROUTE_DEFER, ERR_EXPANDFAIL, "4.3.5",
+        return route_result(&run->call, ROUTE_DEFER, ERR_UNKNOWNERROR, "4.3.5",
                             "expansion of \"%s\" failed in %s router: %s", e->text, addr->router->name,
                             run->ctx.err.msg);
     }
@@ -179,29 +180,56 @@ static bool is_verify(const struct route_run *run)
     return run->mode == ROUTE_VERIFY_RECIPIENT || run->mode == ROUTE_VERIFY_SENDER;
 }
 
-/* unseen: a copy goes on with the next router; what this router did to header lines stays here. */
-static void push_clone(struct route_run *run)
+static struct address **find_in(struct address **list, const struct address *addr)
+{
+    for (; *list != NULL; list = &(*list)->next)
+        if (*list == addr)
+            return list;
+    return NULL;
+}
+
+/* Where the driver put addr itself; NULL: nowhere, it was redirected. */
+static struct address **find_queued(struct route_results *res, const struct address *addr)
+{
+    struct address **at = find_in(&res->local, addr);
+
+    if (at == NULL)
+        at = find_in(&res->remote, addr);
+    return at != NULL ? at : find_in(&res->settled, addr);
+}
+
+/* unseen: the address becomes the parent of two. One is what this router made of it ("address/router"
+ * in journals); the other goes on with the next router, with the header lines as they came. */
+static void push_clone(struct route_run *run, const struct address *before)
 {
     struct arena *a = run->ctx.arena;
+    struct route_results *res = run->call.results;
     struct address *addr = run->call.addr, *clone = address_child(a, addr, addr->address);
+    struct address **at = find_queued(res, addr);
 
-    clone->unique = addr->unique;
     clone->start_router = addr->router->next;
     clone->extra_headers = NULL;
     clone->remove_headers = NULL;
-    clone->errors_to = addr->parent == NULL ? NULL : addr->parent->errors_to;
-    clone->dsn_flags = addr->dsn_flags;
-    clone->dsn_orcpt = addr->dsn_orcpt;
-    clone->dsn_null_from_list = addr->dsn_null_from_list;
-    clone->flags |= ADDR_UNSEEN_DONE;
+    clone->errors_to = before->errors_to;
+    clone->dsn_flags = before->dsn_flags;
+    clone->dsn_orcpt = before->dsn_orcpt;
+    clone->dsn_null_from_list = before->dsn_null_from_list;
+    clone->flags = before->flags;
     (void)address_split(a, clone);
-    /* Exim's name for the copy in journals: the address itself stays undone until all is. */
-    addr->unique = arena_printf(a, "%s/%s", addr->address, addr->router->name);
-    clone->next = run->call.results->children;
-    run->call.results->children = clone;
+    clone->next = res->children;
+    res->children = clone;
+    if (at == NULL)
+        return;
+    struct address *copy = arena_new_obj(a, struct address);
+    *copy = *addr;
+    copy->parent = addr;
+    copy->unique = arena_printf(a, "%s/%s", addr->address, addr->router->name);
+    *at = copy;
+    addr->next = NULL;
+    addr->child_count++; /* delivery counts those on the list of children */
 }
 
-static enum route_rc apply_unseen(struct route_run *run, enum route_rc rc)
+static enum route_rc apply_unseen(struct route_run *run, enum route_rc rc, const struct address *before)
 {
     const struct router *r = run->call.addr->router;
     bool unseen;
@@ -210,10 +238,14 @@ static enum route_rc apply_unseen(struct route_run *run, enum route_rc rc)
         return rc;
     if (r->unseen == NULL)
         return rc;
-    if (!route_expand_switch(&run->call, r->unseen, "unseen", false, &unseen))
+    if (!route_expand_switch(&run->call, r->unseen, "unseen", false, &unseen)) {
+        struct address **at = find_queued(run->call.results, run->call.addr);
+        if (at != NULL)
+            *at = run->call.addr->next;
         return ROUTE_DEFER;
+    }
     if (unseen && r->next != NULL)
-        push_clone(run);
+        push_clone(run, before);
     return rc;
 }
 
@@ -244,10 +276,10 @@ static enum route_rc unrouteable(struct route_run *run, const struct router *las
                       "failed to expand cannot_route_message in %s router: %s", last->name,
                       run->ctx.err.msg);
     }
+    if (e == NULL && run->decline_message != NULL)
+        text = run->decline_message;
     const char *status = run->decline_status != NULL ? run->decline_status : "5.1.1";
     enum route_rc rc = route_result(&run->call, ROUTE_FAIL, ERR_NONE, status, "%s", text);
-    if (e != NULL && strcmp(text, "Unrouteable address") != 0)
-        run->call.addr->result.user_message = text;
     run->call.addr->router = NULL; /* no router took it: no R= in the log */
     return rc;
 }
@@ -271,12 +303,23 @@ static const struct router *after(struct route_run *run, const struct router *r,
     }
 }
 
+/* A driver may say why it declines; the last reason stands if no router takes the address. */
+static void keep_reason(struct route_run *run)
+{
+    const struct addr_result *res = &run->call.addr->result;
+
+    if (res->status != NULL)
+        run->decline_status = res->status;
+    if (res->message != NULL)
+        run->decline_message = res->message;
+}
+
 static enum route_rc run_routers(struct route_run *run, const struct router *r)
 {
+    const struct address before = *run->call.addr;
     const struct router *last = NULL;
 
     while (r != NULL) {
-        enum route_rc rc = ROUTE_PASS;
         last = r;
         enter_router(run, r);
         enum route_check ok = was_here(r, run->call.addr) ? ROUTE_CHECK_SKIP
@@ -287,11 +330,10 @@ static enum route_rc run_routers(struct route_run *run, const struct router *r)
             r = r->next;
             continue;
         }
-        rc = apply_fail_verify(run, run_driver(run));
+        enum route_rc rc = apply_fail_verify(run, run_driver(run));
         if (rc != ROUTE_DECLINE && rc != ROUTE_PASS)
-            return apply_unseen(run, rc);
-        if (run->call.addr->result.status != NULL)
-            run->decline_status = run->call.addr->result.status;
+            return apply_unseen(run, rc, &before);
+        keep_reason(run);
         run->call.addr->result = (struct addr_result){ 0 };
         r = after(run, r, &rc);
         if (rc == ROUTE_DEFER)

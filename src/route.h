@@ -25,6 +25,10 @@ enum route_mode { ROUTE_DELIVER, ROUTE_VERIFY_RECIPIENT, ROUTE_VERIFY_SENDER, RO
 enum route_rc route_address(struct expand_ctx *ctx, struct address *addr, enum route_mode mode,
                             struct route_results *results);
 
+/* Gives addr, not routed yet and of the same domain, the routing of model (a remote one that
+ * results->same_domain was set for). False: addr must be routed by itself. */
+bool route_copy(struct address *model, struct address *addr, struct route_results *results);
+
 /* ---- for drivers ---- */
 /* Puts the address on the local or remote list for its router's transport, with uid, gid, home,
  * errors_to, headers. false: addr->result set. */

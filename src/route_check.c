@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/debug.h"
 #include "base/list.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "exim.h"
 #include "match.h"
@@ -102,7 +103,7 @@ static bool fits_mode(const struct router *r, enum route_mode mode)
 
 static enum route_check list_deferred(struct route_run *run, const char *option)
 {
-    route_result(&run->call, ROUTE_DEFER, ERR_EXPANDFAIL, "4.3.5", "%s check lookup or other defer%s%s",
+    route_result(&run->call, ROUTE_DEFER, ERR_UNKNOWNERROR, "4.3.5", "%s check lookup or other defer%s%s",
                  option, run->ctx.err.msg == NULL ? "" : ": ",
                  run->ctx.err.msg == NULL ? "" : run->ctx.err.msg);
     return ROUTE_CHECK_DEFER;
@@ -173,7 +174,7 @@ static enum route_check set_home(struct route_run *run)
     case EXPAND_FORCED:
         return ROUTE_CHECK_YES;
     default:
-        route_result(&run->call, ROUTE_DEFER, ERR_EXPANDFAIL, "4.3.5",
+        route_result(&run->call, ROUTE_DEFER, ERR_UNKNOWNERROR, "4.3.5",
                      "failed to expand \"%s\" for router_home_directory: %s", e->text,
                      run->ctx.err.msg);
         return ROUTE_CHECK_DEFER;
@@ -215,10 +216,16 @@ static enum route_check check_conditions(struct route_run *run)
         enum expand_rc rc = expand_bool(&run->ctx, t->value, true, &yes);
         if (rc == EXPAND_FORCED || (rc == EXPAND_OK && !yes))
             return ROUTE_CHECK_SKIP;
-        if (rc != EXPAND_OK) {
-            route_result(&run->call, ROUTE_DEFER, ERR_EXPANDFAIL, "4.3.5", "condition check lookup defer: %s",
-                         run->ctx.err.msg == NULL ? "" : run->ctx.err.msg);
+        if (rc == EXPAND_DEFER) {
+            route_result(&run->call, ROUTE_DEFER, ERR_UNKNOWNERROR, "4.3.5", "condition check lookup defer");
             return ROUTE_CHECK_DEFER;
+        }
+        if (rc != EXPAND_OK) {
+            log_write(run->ctx.exim->log, LOG_MAIN | LOG_PANIC,
+                      run->ctx.message == NULL ? NULL : run->ctx.message->id,
+                      "failed to expand condition \"%s\" for %s router: %s", t->value->text,
+                      run->call.addr->router->name, run->ctx.err.msg);
+            return ROUTE_CHECK_SKIP;
         }
     }
     return ROUTE_CHECK_YES;

@@ -88,8 +88,7 @@ static enum route_check file_item(struct route_run *run, const char *item, const
     }
     if (*path != '/') {
         route_result(&run->call, ROUTE_DEFER, ERR_NOTABSOLUTE, "4.3.5",
-                     "require_files: \"%s\" is not an absolute path in %s router", path,
-                     run->call.addr->router->name);
+                     "require_files: \"%s\" is not absolute", path);
         return ROUTE_CHECK_DEFER;
     }
     int rc = look(run, path, v);
@@ -114,8 +113,8 @@ enum route_check route_check_files(struct route_run *run)
         if (rc == EXPAND_FORCED || (rc == EXPAND_OK && item[0] == '\0'))
             continue;
         if (rc != EXPAND_OK) {
-            route_result(&run->call, ROUTE_DEFER, ERR_EXPANDFAIL, "4.3.5",
-                         "failed to expand \"%s\" from require_files: %s", raw, run->ctx.err.msg);
+            route_result(&run->call, ROUTE_DEFER, ERR_UNKNOWNERROR, "4.3.5",
+                         "failed to expand \"%s\" for require_files: %s", raw, run->ctx.err.msg);
             return ROUTE_CHECK_DEFER;
         }
         if (strchr(item, '/') == NULL) {

@@ -20,7 +20,8 @@ struct route_run {
     struct expand_ctx ctx;     /* what call.ctx points to */
     struct route_user user;    /* check_local_user of the present router */
     const char *router_home;   /* router_home_directory of the present router */
-    const char *decline_status; /* why drivers said no: for the status of "Unrouteable address" */
+    bool prepared;             /* route_prepare was done */
+    const char *decline_status, *decline_message; /* why drivers said no, for when all do */
 };
 struct route_run *route_run_of(struct route_call *call);
 
@@ -46,6 +47,9 @@ bool route_check_affixes(struct arena *a, const struct router *r, struct address
 bool route_find_login(struct expand_ctx *ctx, const char *name, struct route_user *out);
 
 /* ---- route_queue.c ---- */
+/* errors_to, header lines and transport, in this order; once. False: result set. For drivers that
+ * must know the transport before they queue. */
+bool route_prepare(struct route_call *call);
 /* user, group, check_local_user: into addr. False: result set. */
 bool route_set_ids(struct route_call *call, struct address *addr);
 /* headers_add and headers_remove of the present router, onto addr. False: result set. */

@@ -48,7 +48,7 @@ bool route_get_errors_to(struct route_call *call, struct address *addr, const ch
     case EXPAND_FORCED:
         return true;
     default:
-        route_result(call, ROUTE_DEFER, ERR_EXPANDFAIL, "4.3.5", "%s router failed to expand \"%s\": %s",
+        route_result(call, ROUTE_DEFER, ERR_UNKNOWNERROR, "4.3.5", "%s router failed to expand \"%s\": %s",
                      r->name, r->errors_to->text, call->ctx->err.msg);
         return false;
     }
@@ -78,7 +78,7 @@ static const char *expand_item(struct route_call *call, const char *text, const 
     if (rc == EXPAND_FORCED)
         return NULL;
     *failed = true;
-    route_result(call, ROUTE_DEFER, ERR_EXPANDFAIL, "4.3.5", "%s router failed to expand item of %s \"%s\": %s",
+    route_result(call, ROUTE_DEFER, ERR_UNKNOWNERROR, "4.3.5", "%s router failed to expand %s item \"%s\": %s",
                  call->addr->router->name, option, text, call->ctx->err.msg);
     return NULL;
 }
@@ -147,10 +147,8 @@ bool route_munge_headers(struct route_call *call, struct address *addr)
 {
     const struct router *r = call->addr->router;
 
-    if (call->verify || call->expn)
-        return true;
-    return each_item(call, addr, r->headers_add, '\n', "headers_add", add_item) &&
-           each_item(call, addr, r->headers_remove, ':', "headers_remove", remove_item);
+    return each_item(call, addr, r->headers_add, '\n', "add_headers", add_item) &&
+           each_item(call, addr, r->headers_remove, ':', "remove_headers", remove_item);
 }
 
 /* ---- transport, user, group ---- */
@@ -166,8 +164,8 @@ const struct transport *route_get_transport(struct route_call *call, const struc
         return NULL;
     }
     if (expand(call->ctx, e, &name) != EXPAND_OK) {
-        route_result(call, ROUTE_DEFER, ERR_EXPANDFAIL, "4.3.5", "failed to expand transport name \"%s\" in %s router: %s",
-                     e->text, call->addr->router->name, call->ctx->err.msg);
+        route_result(call, ROUTE_DEFER, ERR_UNKNOWNERROR, "4.3.5", "failed to expand %s \"%s\" in %s router: %s",
+                     option, e->text, call->addr->router->name, call->ctx->err.msg);
         return NULL;
     }
     const struct transport *t = transport_find(call->ctx->exim->config, name);
@@ -181,8 +179,20 @@ static bool expand_id(struct route_call *call, const struct expr *e, const char 
 {
     if (expand(call->ctx, e, v) == EXPAND_OK)
         return true;
-    route_result(call, ROUTE_DEFER, ERR_EXPANDFAIL, "4.3.5", "failed to expand %s \"%s\" in %s router: %s",
+    route_result(call, ROUTE_DEFER, ERR_UNKNOWNERROR, "4.3.5", "failed to expand %s \"%s\" in %s router: %s",
                  option, e->text, call->addr->router->name, call->ctx->err.msg);
+    return false;
+}
+
+static bool no_such(struct route_call *call, const char *what, const char *name, const char *text)
+{
+    const struct message *m = call->ctx->message;
+
+    route_result(call, ROUTE_DEFER, ERR_BADUGID, "4.3.5",
+                 "Failed to find %s \"%s\" from expanded string \"%s\" for the %s router", what, name, text,
+                 call->addr->router->name);
+    log_write(call->ctx->exim->log, LOG_MAIN | LOG_PANIC, m == NULL ? NULL : m->id, "%s",
+              call->addr->result.message);
     return false;
 }
 
@@ -203,12 +213,8 @@ static bool set_user(struct route_call *call, struct address *addr)
     }
     if (!expand_id(call, r->user, "user", &v))
         return false;
-    if (!route_find_user(call->ctx, v, &u)) {
-        route_result(call, ROUTE_DEFER, ERR_BADUGID, "4.3.5",
-                     "failed to find user \"%s\" from expanded string \"%s\" for the %s router", v,
-                     r->user->text, r->name);
-        return false;
-    }
+    if (!route_find_user(call->ctx, v, &u))
+        return no_such(call, "user", v, r->user->text);
     addr->uid = u.uid;
     addr->uid_set = true;
     if (u.found) {
@@ -241,12 +247,8 @@ bool route_set_ids(struct route_call *call, struct address *addr)
     }
     if (!expand_id(call, r->group, "group", &v))
         return false;
-    if (!route_find_group(call->ctx, v, &addr->gid)) {
-        route_result(call, ROUTE_DEFER, ERR_BADUGID, "4.3.5",
-                     "failed to find group \"%s\" from expanded string \"%s\" for the %s router", v,
-                     r->group->text, r->name);
-        return false;
-    }
+    if (!route_find_group(call->ctx, v, &addr->gid))
+        return no_such(call, "group", v, r->group->text);
     return addr->gid_set = true;
 }
 
@@ -289,25 +291,58 @@ static void push(struct route_call *call, struct address *addr, const struct tra
     *list = addr;
 }
 
+bool route_prepare(struct route_call *call)
+{
+    struct route_run *run = route_run_of(call);
+    struct address *addr = call->addr;
+    const struct router *r = addr->router;
+
+    if (run->prepared)
+        return true;
+    if (!route_get_errors_to(call, addr, &addr->errors_to) || !route_munge_headers(call, addr))
+        return false;
+    run->prepared = true;
+    if (addr->transport == NULL)
+        addr->transport = r->transport_instance;
+    if (addr->transport != NULL || (r->transport == NULL && call->verify))
+        return true;
+    addr->transport = route_get_transport(call, r->transport, "transport");
+    return addr->transport != NULL;
+}
+
 bool route_queue(struct route_call *call)
 {
     struct address *addr = call->addr;
-    const struct router *r = addr->router;
-    const struct transport *t = addr->transport; /* a rule of the driver may have named one */
 
-    if (!route_get_errors_to(call, addr, &addr->errors_to) || !route_munge_headers(call, addr))
-        return false;
-    if (t == NULL)
-        t = r->transport_instance;
-    if (t == NULL && (r->transport != NULL || !call->verify)) {
-        t = route_get_transport(call, r->transport, "transport");
-        if (t == NULL)
-            return false;
-    }
-    if (!route_set_ids(call, addr))
+    if (!route_prepare(call) || !route_set_ids(call, addr))
         return false;
     set_home(call, addr);
-    push(call, addr, t);
+    push(call, addr, addr->transport);
+    return true;
+}
+
+bool route_copy(struct address *model, struct address *addr, struct route_results *results)
+{
+    if (addr->domain == NULL || addr->start_router != NULL || (addr->flags & ADDR_PIPE_FILE_REPLY) ||
+        !cstr_ieq(addr->domain, model->domain) || model->extra_headers != NULL ||
+        model->remove_headers != NULL || addr->extra_headers != NULL || addr->remove_headers != NULL)
+        return false;
+    addr->router = model->router;
+    addr->transport = model->transport;
+    addr->host_list = model->host_list;
+    addr->fallback_hosts = model->fallback_hosts;
+    addr->errors_to = model->errors_to;
+    addr->address_data = model->address_data;
+    addr->domain_data = model->domain_data;
+    addr->self_hostname = model->self_hostname;
+    addr->uid = model->uid;
+    addr->gid = model->gid;
+    addr->uid_set = model->uid_set;
+    addr->gid_set = model->gid_set;
+    addr->flags |= model->flags & ADDR_LOCAL;
+    addr->dsn_flags |= model->dsn_flags & DSN_LASTHOP;
+    addr->next = results->remote;
+    results->remote = addr;
     return true;
 }
 
