@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <time.h>
 
+#include "base/attr.h"
 #include "base/err.h"
 #include "config/value.h"
 
@@ -35,9 +36,11 @@ struct retry_rule {
     const struct match_list *senders;
     const struct retry_step *steps;
     size_t step_count;
-    const char *text;
+    const char *text;                 /* pattern and error name, for -brt */
 };
 struct retry_rule *retry_rule_parse(struct arena *a, const char *line, const struct config *cfg, struct err *err);
+/* An error name ("refused_A", "rcpt_45x") as basic and more errno; false when there is none such. */
+bool retry_error_parse(const char *name, struct retry_rule *out) MUST_USE;
 const struct retry_rule *retry_rule_find(struct expand_ctx *ctx, const char *key, const char *alternate,
                                          int basic_errno, int more_errno);
 

@@ -66,7 +66,7 @@ static bool parse_4xx(const char *s, struct retry_rule *rule)
     return false;
 }
 
-static bool parse_error(const char *s, struct retry_rule *rule)
+bool retry_error_parse(const char *s, struct retry_rule *rule)
 {
     for (size_t i = 0; i < ARRAY_LEN(error_names); i++)
         if (strcmp(s, error_names[i].name) == 0) {
@@ -144,21 +144,29 @@ static bool parse_steps(struct arena *a, const char *text, struct retry_rule *ru
     return true;
 }
 
+/* Exim: -brt shows the 4xx families as an asterisk. */
+static const char *rule_error_shown(const char *error)
+{
+    struct retry_rule r = { 0 };
+
+    return parse_4xx(error, &r) ? "*" : error;
+}
+
 struct retry_rule *retry_rule_parse(struct arena *a, const char *line, const struct config *cfg, struct err *err)
 {
     struct retry_rule *rule = arena_new_obj(a, struct retry_rule);
     const char *at = line, *pattern = next_field(a, &at), *error = next_field(a, &at);
     const struct hooks *h = cfg->hooks;
 
-    rule->text = arena_strdup(a, line);
     if (pattern == NULL || error == NULL) {
         err_set(err, a, "too few fields in retry rule: a pattern and an error name expected");
         return NULL;
     }
+    rule->text = arena_printf(a, "%s  %s", pattern, rule_error_shown(error));
     rule->pattern = h->list_compile(a, LIST_ADDRESS, pattern, cfg, err);
     if (rule->pattern == NULL)
         return NULL;
-    if (!parse_error(error, rule)) {
+    if (!retry_error_parse(error, rule)) {
         err_set(err, a, "unknown or malformed retry error name \"%s\"", error);
         return NULL;
     }
