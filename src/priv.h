@@ -28,6 +28,16 @@ bool priv_drop_to_caller(struct exim *e, struct err *err) MUST_USE;
  * refused (never_users, FIXED_NEVER_USERS) or impossible. init_user: for initgroups, or NULL. */
 int priv_agent_connect(struct exim *e, uid_t uid, gid_t gid, const char *init_user, struct err *err);
 
+/* ---- the broker's side, for the daemon, whose first process is the broker ---- */
+/* One request from sock: starts an agent. files_only: agents for a process that talks to the network:
+ * they answer questions about files and deliver nothing (e->address_test is set there).
+ * False: all who held the other end are gone. */
+bool priv_serve(struct exim *e, int sock, bool files_only) MUST_USE;
+struct broker *priv_broker(struct arena *a, int sock); /* for e->broker of a role; sock is kept */
+int priv_broker_socket(const struct broker *b);        /* -1 for NULL */
+/* Closes every descriptor from 3 on but those in keep: a new role holds nothing of its parent's. */
+void priv_close_others(struct exim *e, const int *keep, size_t n);
+
 /* The agent's main loop, registered in drtables.c so that the broker (a lower layer) can run it. */
 typedef void priv_agent_main(struct exim *e, int fd); /* does not return */
 extern priv_agent_main *const priv_agent_entry;

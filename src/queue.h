@@ -8,6 +8,7 @@
 
 struct arena;
 struct exim;
+struct message;
 
 enum queue_op { QUEUE_FREEZE, QUEUE_THAW, QUEUE_REMOVE, QUEUE_GIVE_UP, QUEUE_EDIT_SENDER,
                 QUEUE_ADD_RECIPIENT, QUEUE_MARK_DELIVERED, QUEUE_MARK_ALL, QUEUE_VIEW_HEADERS,
@@ -28,5 +29,11 @@ struct queue_run_options {
 };
 /* One queue run in this process tree; logs Start/End. */
 int queue_run(struct exim *e, const struct queue_run_options *o);
+
+/* After a message was accepted, when e->queue_fd is the way to the daemon's queue: gives up the lock
+ * and tells it. deliver: now; else it waits for a queue run. False: nobody there listens. */
+bool queue_notify(struct exim *e, struct message *m, bool deliver);
+/* The message was changed by hand (thawed, edited ...): what is remembered of it is out of date. */
+void queue_notify_changed(struct exim *e, const char *id);
 
 #endif

@@ -1,0 +1,23 @@
+/* queue_int.h - shared by the queue's files and the daemon's queue process. */
+#ifndef EXIM_QUEUE_INT_H
+#define EXIM_QUEUE_INT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+struct arena;
+struct exim;
+struct queue_run_options;
+struct regex;
+struct spool_entry;
+
+/* By id with queue_run_in_order, else at random. */
+void queue_order(const struct exim *e, struct spool_entry *list, size_t n);
+/* "pid=123 -qf -R text", for the log. */
+const char *queue_run_detail(struct arena *a, const struct queue_run_options *o);
+long queue_run_limit(struct exim *e); /* queue_run_max */
+bool queue_load_too_high(const struct exim *e, double *load); /* deliver_queue_load_max */
+
+#endif

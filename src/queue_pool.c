@@ -1,0 +1,331 @@
+#include "queue_pool.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/proc.h"
+#include "deliver.h"
+#include "deliver/agent.h"
+#include "exim.h"
+#include "priv.h"
+#include "search.h"
+#include "transports/transport.h"
+
+enum {
+    SERVED_MAX = 2000,         /* messages of one worker */
+    GROWTH_MAX_KB = 64 * 1024, /* of its memory */
+    LINGER_MS = 5000,          /* idle this long: its connections are closed */
+};
+
+struct worker {
+    int sock;
+    pid_t pid;
+    bool busy;
+    int64_t idle_since;
+    char id[MSGID_LEN + 1];
+};
+
+struct queue_pool {
+    struct exim *exim;
+    struct worker *workers; /* the first count are alive */
+    size_t count, max, busy;
+    pid_t *ending; /* told to end, not waited for yet; room for max */
+    size_t ending_count;
+    queue_pool_done *done;
+    void *arg;
+};
+
+struct queue_pool *queue_pool_new(struct arena *a, struct exim *e, size_t max, queue_pool_done *done, void *arg)
+{
+    struct queue_pool *p = arena_new_obj(a, struct queue_pool);
+
+    *p = (struct queue_pool){ .exim = e, .max = max, .done = done, .arg = arg };
+    p->workers = arena_new_array(a, struct worker, max);
+    p->ending = arena_new_array(a, pid_t, max);
+    return p;
+}
+
+size_t queue_pool_busy(const struct queue_pool *p)
+{
+    return p->busy;
+}
+
+size_t queue_pool_size(const struct queue_pool *p)
+{
+    return p->count;
+}
+
+/* ---- the worker's side ---- */
+
+static long memory_kb(void)
+{
+    struct rusage use;
+
+    return getrusage(RUSAGE_SELF, &use) == 0 ? use.ru_maxrss : 0;
+}
+
+static void let_go(void)
+{
+    size_t count;
+    const struct transport_driver *const *drivers = transport_drivers(&count);
+
+    for (size_t i = 0; i < count; i++)
+        if (drivers[i]->tidy != NULL)
+            drivers[i]->tidy();
+    agent_close_all();
+}
+
+static struct ipc_record deliver_one(struct exim *e, const struct ipc_deliver *job)
+{
+    struct arena *a = arena_new("delivery job");
+    struct deliver_report report = { 0 };
+    struct deliver_options o = {
+        .force = job->flags & IPC_FORCE,
+        .force_frozen = job->flags & IPC_FORCE_FROZEN,
+        .queue_run = job->flags & IPC_QUEUE_RUN,
+        .local_only = job->flags & IPC_LOCAL_ONLY,
+    };
+    struct ipc_record r = { .kind = IPC_REPORT };
+
+    proc_title("exim: delivering %s", job->id);
+    r.report.rc = (int)deliver_message(e, job->id, &o, a, &report);
+    r.report.next_try = report.next_try;
+    memcpy(r.report.id, job->id, sizeof(r.report.id));
+    arena_destroy(&a);
+    proc_title("exim: delivery process, idle");
+    return r;
+}
+
+static void worker_loop(struct exim *e, int sock)
+{
+    long limit = memory_kb() + GROWTH_MAX_KB;
+    bool warm = false;
+
+    for (unsigned served = 0; !proc_got_term;) {
+        struct arena *a = arena_new("job");
+        struct ipc_record job, answer = { 0 };
+        int extra = -1;
+        bool ok = true;
+
+        int ready = fd_wait_read_signal(sock, warm ? tod_monotonic_ms() + LINGER_MS : -1);
+        if (ready == 0) {
+            let_go();
+            warm = false;
+        } else if (ready > 0) {
+            ok = ipc_receive(sock, a, &job, &extra) == IPC_OK && job.kind == IPC_DELIVER;
+            if (ok) {
+                answer = deliver_one(e, &job.deliver);
+                answer.report.leaving = ++served >= SERVED_MAX || memory_kb() > limit || proc_got_term;
+                warm = true;
+                ok = ipc_send(sock, &answer, -1) && !answer.report.leaving;
+            }
+        }
+        if (extra >= 0)
+            (void)fd_close(extra);
+        arena_destroy(&a);
+        if (!ok)
+            break;
+    }
+}
+
+static NORETURN void worker_process(struct exim *e, int sock)
+{
+    int keep[] = { sock, priv_broker_socket(e->broker), e->queue_fd };
+
+    priv_close_others(e, keep, ARRAY_LEN(keep));
+    proc_catch(SIGTERM); /* what is under way is finished first */
+    proc_ignore(SIGINT);
+    proc_ignore(SIGPIPE);
+    proc_default(SIGCHLD);
+    worker_loop(e, sock);
+    let_go();
+    _exit(0);
+}
+
+/* ---- the owner's side ---- */
+
+static struct worker *start_worker(struct queue_pool *p)
+{
+    int ends[2];
+
+    if (p->count == p->max || !ipc_pair(ends))
+        return NULL;
+    pid_t pid = proc_fork("exim: delivery process");
+    if (pid == 0)
+        worker_process(p->exim, ends[1]);
+    (void)fd_close(ends[1]);
+    if (pid < 0) {
+        (void)fd_close(ends[0]);
+        return NULL;
+    }
+    struct worker *w = &p->workers[p->count++];
+    *w = (struct worker){ .sock = ends[0], .pid = pid };
+    return w;
+}
+
+/* The one used last: the others may be let go. */
+static struct worker *idle_worker(struct queue_pool *p)
+{
+    struct worker *best = NULL;
+
+    for (size_t i = 0; i < p->count; i++) {
+        struct worker *w = &p->workers[i];
+
+        if (!w->busy && (best == NULL || w->idle_since > best->idle_since))
+            best = w;
+    }
+    return best;
+}
+
+static void drop_worker(struct queue_pool *p, struct worker *w)
+{
+    (void)fd_close(w->sock);
+    *w = p->workers[--p->count];
+}
+
+static void reap_ending(struct queue_pool *p)
+{
+    for (size_t i = p->ending_count; i-- > 0;)
+        if (waitpid(p->ending[i], NULL, WNOHANG) != 0)
+            p->ending[i] = p->ending[--p->ending_count];
+}
+
+/* It closes its connections in its own time; only too many of them are waited for. */
+static void end_worker(struct queue_pool *p, struct worker *w)
+{
+    pid_t pid = w->pid;
+
+    drop_worker(p, w);
+    reap_ending(p);
+    if (p->ending_count == p->max) {
+        struct proc_status end = proc_wait(p->ending[--p->ending_count], tod_monotonic_ms() + 1000);
+        (void)end;
+    }
+    p->ending[p->ending_count++] = pid;
+}
+
+bool queue_pool_deliver(struct queue_pool *p, const char *id, unsigned flags)
+{
+    struct ipc_record job = { .kind = IPC_DELIVER, .deliver.flags = flags };
+    struct worker *w;
+
+    memcpy(job.deliver.id, id, sizeof(job.deliver.id));
+    while ((w = idle_worker(p)) != NULL || (w = start_worker(p)) != NULL) {
+        if (ipc_send(w->sock, &job, -1)) {
+            memcpy(w->id, id, sizeof(w->id));
+            w->busy = true;
+            p->busy++;
+            return true;
+        }
+        struct proc_status end = proc_wait(w->pid, tod_monotonic_ms() + 1000);
+        (void)end; /* it was idle: nothing is lost with it */
+        drop_worker(p, w);
+    }
+    return false;
+}
+
+size_t queue_pool_fds(const struct queue_pool *p, struct pollfd *fds)
+{
+    for (size_t i = 0; i < p->count; i++)
+        fds[i] = (struct pollfd){ .fd = p->workers[i].sock, .events = POLLIN };
+    return p->count;
+}
+
+static void finished(struct queue_pool *p, struct worker *w, const struct ipc_report *r, bool crashed)
+{
+    w->busy = false;
+    w->idle_since = tod_monotonic_ms();
+    p->busy--;
+    p->done(p->arg, r, crashed);
+}
+
+static void lost(struct queue_pool *p, struct worker *w)
+{
+    struct proc_status end = proc_wait(w->pid, tod_monotonic_ms() + 1000);
+    struct ipc_report r = { .rc = DELIVER_ERROR };
+    bool was_busy = w->busy;
+
+    memcpy(r.id, w->id, sizeof(r.id));
+    if (was_busy && end.kind == PROC_SIGNALLED)
+        log_write(p->exim->log, LOG_MAIN | LOG_PANIC, NULL,
+                  "queue run: process %d crashed with signal %d while delivering %s", (int)w->pid, end.code,
+                  w->id);
+    else if (was_busy)
+        log_write(p->exim->log, LOG_MAIN | LOG_PANIC, NULL, "delivery process %d ended while delivering %s",
+                  (int)w->pid, w->id);
+    if (was_busy)
+        finished(p, w, &r, true);
+    drop_worker(p, w);
+}
+
+static void worker_ready(struct queue_pool *p, struct worker *w)
+{
+    struct arena *a = arena_new("report");
+    struct ipc_record r;
+    int extra;
+    enum ipc_rc rc = ipc_receive(w->sock, a, &r, &extra);
+
+    if (extra >= 0)
+        (void)fd_close(extra);
+    if (rc != IPC_OK || r.kind != IPC_REPORT || !w->busy || strcmp(r.report.id, w->id) != 0) {
+        lost(p, w);
+    } else {
+        finished(p, w, &r.report, false);
+        if (r.report.leaving)
+            end_worker(p, w);
+    }
+    arena_destroy(&a);
+}
+
+void queue_pool_ready(struct queue_pool *p, const struct pollfd *fds, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (fds[i].revents == 0)
+            continue;
+        for (size_t k = 0; k < p->count; k++) /* they move when one ends */
+            if (p->workers[k].sock == fds[i].fd) {
+                worker_ready(p, &p->workers[k]);
+                break;
+            }
+    }
+}
+
+void queue_pool_trim(struct queue_pool *p, int64_t idle_ms)
+{
+    int64_t now = tod_monotonic_ms();
+
+    for (size_t i = p->count; i-- > 0;) {
+        struct worker *w = &p->workers[i];
+
+        if (!w->busy && now - w->idle_since >= idle_ms)
+            end_worker(p, w);
+    }
+    reap_ending(p);
+}
+
+void queue_pool_close(struct queue_pool *p)
+{
+    struct arena *a = arena_new("pool");
+    struct pollfd *fds = arena_new_array(a, struct pollfd, p->max);
+
+    queue_pool_trim(p, 0);
+    while (p->count > 0) {
+        size_t n = queue_pool_fds(p, fds);
+
+        if (poll(fds, n, -1) > 0)
+            queue_pool_ready(p, fds, n);
+        queue_pool_trim(p, 0);
+    }
+    while (p->ending_count > 0) {
+        struct proc_status end = proc_wait(p->ending[--p->ending_count], tod_monotonic_ms() + 60 * 1000);
+        (void)end;
+    }
+    arena_destroy(&a);
+}

@@ -1,0 +1,254 @@
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/digest.h"
+#include "base/log.h"
+#include "base/proc.h"
+#include "base/str.h"
+#include "config/config.h"
+#include "exim.h"
+#include "expand.h"
+#include "message.h"
+#include "queue.h"
+#include "queue_int.h"
+#include "queue_pool.h"
+#include "regex.h"
+#include "spool.h"
+
+/* ---- which messages, and in which order ---- */
+
+static int by_id(const void *a, const void *b)
+{
+    return strcmp(((const struct spool_entry *)a)->id, ((const struct spool_entry *)b)->id);
+}
+
+static void shuffle(struct spool_entry *list, size_t n)
+{
+    for (size_t i = n; i > 1; i--) {
+        size_t k = random_below((uint32_t)i);
+        struct spool_entry keep = list[i - 1];
+
+        list[i - 1] = list[k];
+        list[k] = keep;
+    }
+}
+
+void queue_order(const struct exim *e, struct spool_entry *list, size_t n)
+{
+    if (e->config->main.queue_run_in_order)
+        qsort(list, n, sizeof(*list), by_id);
+    else
+        shuffle(list, n);
+}
+
+static bool in_span(const struct queue_run_options *o, const char *id)
+{
+    return (o->start_id == NULL || strcmp(id, o->start_id) >= 0) &&
+           (o->stop_id == NULL || strcmp(id, o->stop_id) <= 0);
+}
+
+struct pattern {
+    const char *text; /* NULL: everything */
+    const struct regex *regex;
+};
+
+static bool pattern_matches(const struct pattern *p, const char *subject)
+{
+    if (p->text == NULL)
+        return true;
+    if (p->regex != NULL)
+        return regex_test(p->regex, str_from(subject));
+    return strcasestr(subject, p->text) != NULL;
+}
+
+static bool any_recipient(const struct pattern *p, const struct message *m)
+{
+    if (p->text == NULL)
+        return true;
+    for (size_t i = 0; i < m->recipient_count; i++)
+        if (!message_is_nonrecipient(m, m->recipients[i].address) &&
+            pattern_matches(p, m->recipients[i].address))
+            return true;
+    return false;
+}
+
+/* ---- the run ---- */
+
+struct run {
+    struct exim *exim;
+    const struct queue_run_options *options;
+    struct pattern recipient, sender;
+    struct queue_pool *pool;
+    struct pollfd *fds;
+    unsigned flags;
+};
+
+static bool is_selected(struct run *r, const char *id)
+{
+    if (!r->options->first_only && r->recipient.text == NULL && r->sender.text == NULL)
+        return true;
+    struct arena *a = arena_new("queue run");
+    struct message m;
+    struct err err = { 0 };
+    bool yes = spool_peek(r->exim, id, a, &m, &err) == SPOOL_OK &&
+               (!r->options->first_only || m.deliver_firsttime) && any_recipient(&r->recipient, &m) &&
+               pattern_matches(&r->sender, m.sender);
+
+    arena_destroy(&a);
+    return yes;
+}
+
+static void done(void *arg, const struct ipc_report *r, bool crashed)
+{
+    (void)arg;
+    (void)r;
+    (void)crashed; /* the pool has said so; the next message is tried */
+}
+
+static void wait_for_one(struct run *r)
+{
+    size_t n = queue_pool_fds(r->pool, r->fds);
+
+    if (poll(r->fds, n, -1) > 0)
+        queue_pool_ready(r->pool, r->fds, n);
+}
+
+bool queue_load_too_high(const struct exim *e, double *load)
+{
+    int max = e->config->main.deliver_queue_load_max;
+
+    *load = 0;
+    return max >= 0 && getloadavg(load, 1) == 1 && *load * 1000 > max;
+}
+
+/* False: the run is given up for the load. */
+static bool run_one(struct run *r, const char *id, const char *detail)
+{
+    double load;
+
+    if (queue_load_too_high(r->exim, &load)) {
+        log_write(r->exim->log, LOG_MAIN, NULL, "Abandon queue run: %s (load %.2f, max %.2f)", detail, load,
+                  r->exim->config->main.deliver_queue_load_max / 1000.0);
+        return false;
+    }
+    if (!is_selected(r, id))
+        return true;
+    while (!queue_pool_deliver(r->pool, id, r->flags)) {
+        if (queue_pool_busy(r->pool) == 0) { /* not even one process */
+            log_write(r->exim->log, LOG_MAIN | LOG_PANIC, NULL,
+                      "fork of delivery process from queue runner %d failed", (int)getpid());
+            return false;
+        }
+        wait_for_one(r);
+    }
+    return true;
+}
+
+static void run_all(struct run *r, const struct spool_entry *list, size_t n, const char *detail)
+{
+    for (size_t i = 0; i < n && !proc_got_term; i++)
+        if (in_span(r->options, list[i].id) && !run_one(r, list[i].id, detail))
+            break;
+    while (queue_pool_busy(r->pool) > 0)
+        wait_for_one(r);
+}
+
+static const char *text_detail(struct arena *a, char flag, const char *text, bool regex)
+{
+    return text == NULL ? "" : arena_printf(a, " -%c%s %s", flag, regex ? "r" : "", text);
+}
+
+const char *queue_run_detail(struct arena *a, const struct queue_run_options *o)
+{
+    bool flags = o->two_stage || o->first_only || o->force || o->force_frozen || o->local_only;
+    const char *letters = !flags ? ""
+                                 : arena_printf(a, " -q%s%s%s%s%s", o->two_stage ? "q" : "",
+                                                o->first_only ? "i" : "", o->force ? "f" : "",
+                                                o->force_frozen ? "f" : "", o->local_only ? "l" : "");
+
+    return arena_printf(a, "pid=%d%s%s%s", (int)getpid(), letters,
+                        text_detail(a, 'R', o->recipient_text, o->recipient_regex),
+                        text_detail(a, 'S', o->sender_text, o->sender_regex));
+}
+
+long queue_run_limit(struct exim *e)
+{
+    struct arena *a = arena_new("queue_run_max");
+    struct expand_ctx ctx;
+    long max = 0;
+
+    expand_ctx_init(&ctx, e, a);
+    if (expand_int(&ctx, e->config->main.queue_run_max, &max) != EXPAND_OK || max <= 0)
+        max = 5;
+    arena_destroy(&a);
+    return max;
+}
+
+static bool make_pattern(struct exim *e, struct arena *a, const char *text, bool regex, struct pattern *out)
+{
+    struct err err = { 0 };
+
+    *out = (struct pattern){ .text = text };
+    if (text == NULL || !regex)
+        return true;
+    out->regex = regex_compile(a, text, REGEX_CASELESS, &err);
+    if (out->regex == NULL)
+        log_write(e->log, LOG_MAIN | LOG_PANIC, NULL, "queue run: bad regular expression \"%s\": %s", text,
+                  err.msg);
+    return out->regex != NULL;
+}
+
+static unsigned flags_of(const struct queue_run_options *o)
+{
+    return IPC_QUEUE_RUN | (o->force ? IPC_FORCE : 0u) | (o->force_frozen ? IPC_FORCE_FROZEN : 0u) |
+           (o->local_only ? IPC_LOCAL_ONLY : 0u);
+}
+
+/* A worker for each few messages: a short queue is delivered in order. */
+static size_t workers_for(struct exim *e, size_t messages)
+{
+    enum { MESSAGES_PER_WORKER = 16 };
+    size_t max = (size_t)queue_run_limit(e), wanted = messages / MESSAGES_PER_WORKER + 1;
+
+    return e->config->main.queue_run_in_order ? 1 : wanted < max ? wanted : max;
+}
+
+int queue_run(struct exim *e, const struct queue_run_options *o)
+{
+    struct arena *a = arena_new("queue run");
+    struct run r = { .exim = e, .options = o, .flags = flags_of(o) };
+    struct spool_entry *list = NULL;
+    size_t n = 0;
+    struct err err = { 0 };
+    const char *detail = queue_run_detail(a, o);
+    int status = EXIT_FAILURE;
+
+    if (!make_pattern(e, a, o->recipient_text, o->recipient_regex, &r.recipient) ||
+        !make_pattern(e, a, o->sender_text, o->sender_regex, &r.sender))
+        goto out;
+    if (log_wants(e->log, L_queue_run))
+        log_write(e->log, LOG_MAIN, NULL, "Start queue run: %s", detail);
+    proc_title("exim: running the queue");
+    spool_clean(e);
+    if (spool_scan(e, a, &list, &n, &err)) {
+        size_t workers = workers_for(e, n);
+
+        queue_order(e, list, n);
+        r.pool = queue_pool_new(a, e, workers, done, &r);
+        r.fds = arena_new_array(a, struct pollfd, workers);
+        run_all(&r, list, n, detail);
+        queue_pool_close(r.pool);
+        status = EXIT_SUCCESS;
+    } else {
+        log_write(e->log, LOG_MAIN | LOG_PANIC, NULL, "queue run: %s", err.msg);
+    }
+    if (log_wants(e->log, L_queue_run))
+        log_write(e->log, LOG_MAIN, NULL, "End queue run: %s", detail);
+out:
+    arena_destroy(&a);
+    return status;
+}
