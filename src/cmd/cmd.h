@@ -27,8 +27,12 @@ struct cmd_line {
     struct receive_options receive;       /* -i -od* -oe* -N */
     struct queue_run_options queue;       /* -q... -R -S */
     struct daemon_options daemon;         /* -bd -q<time> -oX -oP */
-    /* -oMa -oMaa -oMas -oMi -oMm -oMr -oMs -oMt */
-    const char *oMa, *oMaa, *oMas, *oMi, *oMm, *oMr, *oMs, *oMt;
+    /* -oMa -oMaa -oMai -oMas -oMi -oMm -oMr -oMs -oMt */
+    const char *oMa, *oMaa, *oMai, *oMas, *oMi, *oMm, *oMr, *oMs, *oMt;
+    const char *oA;                       /* -oA, for -bi */
+    const char *bf_user, *bf_system;      /* files of -bf and -bF: both may be given */
+    const char *bf_domain, *bf_local_part, *bf_prefix, *bf_suffix; /* -bfd -bfl -bfp -bfs */
+    bool suppress_fixups;                 /* -G */
     uint32_t debug;
     bool debug_set, verbose, no_labels;   /* -d -v -n */
     long receive_timeout, smtp_timeout;   /* -or -os; -1 unset */
@@ -38,8 +42,14 @@ struct cmd_line {
     bool no_qualify;                      /* -bnq */
 };
 
-enum { CMD_NEEDS_ADMIN = 1, CMD_NEEDS_TRUSTED = 2, CMD_NO_CONFIG = 4, CMD_DROPS_ROOT = 8 /* to exim */,
-       CMD_NEEDS_BROKER = 16 };
+enum {
+    CMD_NEEDS_ADMIN = 1, CMD_NEEDS_TRUSTED = 2, CMD_NO_CONFIG = 4, CMD_DROPS_ROOT = 8 /* to exim */,
+    CMD_NEEDS_BROKER = 16,
+    CMD_DROPS_TO_CALLER = 32,
+    CMD_PROD_ADMIN = 64,  /* admin, while prod_requires_admin */
+    CMD_LIST_ADMIN = 128, /* admin, while queue_list_requires_admin */
+    CMD_CHECK_ADMIN = 256, /* admin, if commandline_checks_require_admin */
+};
 struct cmd_mode {
     const char *name; /* "bd", "bt" ... */
     unsigned flags;
@@ -47,6 +57,8 @@ struct cmd_mode {
 };
 /* False: message printed to stderr, *status is the exit code. */
 bool cmd_parse(struct exim *e, int argc, char **argv, struct cmd_line *out, int *status);
+/* What stops the caller, as Exim words it, or NULL: rights of the mode and of single flags. */
+const char *cmd_forbidden(const struct exim *e, const struct cmd_line *c);
 
 /* The modes, each in its own file. */
 int cmd_bt(struct exim *e, const struct cmd_line *c);       /* -bt */
@@ -65,6 +77,7 @@ int cmd_brt(struct exim *e, const struct cmd_line *c);      /* -brt */
 int cmd_brw(struct exim *e, const struct cmd_line *c);      /* -brw */
 int cmd_M(struct exim *e, const struct cmd_line *c);        /* -M -Mc */
 int cmd_Mop(struct exim *e, const struct cmd_line *c);      /* -Mf -Mt -Mrm -Mg -Mvh ... */
+int cmd_z(struct exim *e, const struct cmd_line *c);        /* -z */
 int cmd_q(struct exim *e, const struct cmd_line *c);        /* -q -qf -R -S */
 
 #endif
