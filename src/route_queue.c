@@ -254,13 +254,26 @@ bool route_set_ids(struct route_call *call, struct address *addr)
 
 /* ---- onto the lists ---- */
 
-/* The home of the transport: the login's own before router_home_directory; options of the transport
- * and transport_home_directory are expanded when the transport runs. */
-static void set_home(struct route_call *call, struct address *addr)
+static bool expand_dir(struct route_call *call, const struct expr *e, const char *option, const char **out)
+{
+    if (e == NULL || call->verify || expand(call->ctx, e, out) == EXPAND_OK)
+        return true;
+    route_result(call, ROUTE_DEFER, ERR_UNKNOWNERROR, "4.3.5", "%s \"%s\" failed to expand in %s router: %s",
+                 option, e->text, call->addr->router->name, call->ctx->err.msg);
+    return false;
+}
+
+/* Where the transport is at home, unless it says so itself: the login's own directory comes before
+ * router_home_directory here (manual 23.3). */
+static bool set_home(struct route_call *call, struct address *addr)
 {
     const struct route_run *run = route_run_of(call);
+    const struct router *r = call->addr->router;
 
     addr->home_dir = run->user.found ? run->user.dir : run->router_home;
+    return expand_dir(call, r->transport_home_directory, "transport_home_directory", &addr->home_dir) &&
+           expand_dir(call, r->transport_current_directory, "transport_current_directory",
+                      &addr->current_dir);
 }
 
 static bool is_homonym(const struct address *addr)
@@ -314,9 +327,8 @@ bool route_queue(struct route_call *call)
 {
     struct address *addr = call->addr;
 
-    if (!route_prepare(call) || !route_set_ids(call, addr))
+    if (!route_prepare(call) || !route_set_ids(call, addr) || !set_home(call, addr))
         return false;
-    set_home(call, addr);
     push(call, addr, addr->transport);
     return true;
 }
@@ -349,9 +361,8 @@ bool route_copy(struct address *model, struct address *addr, struct route_result
 bool route_queue_child(struct route_call *call, struct address *child, const struct transport *t)
 {
     child->router = call->addr->router;
-    if (!route_set_ids(call, child))
+    if (!route_set_ids(call, child) || !set_home(call, child))
         return false;
-    set_home(call, child);
     child->local_user_name = call->addr->local_user_name;
     child->prefix = call->addr->prefix;
     child->suffix = call->addr->suffix;
