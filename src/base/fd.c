@@ -81,6 +81,16 @@ ssize_t fd_read(int fd, void *p, size_t n)
     return got;
 }
 
+ssize_t fd_write(int fd, const void *p, size_t n)
+{
+    ssize_t wrote;
+
+    do
+        wrote = write(fd, p, n);
+    while (wrote < 0 && errno == EINTR);
+    return wrote;
+}
+
 ssize_t fd_read_full(int fd, void *p, size_t n)
 {
     size_t have = 0;
@@ -190,6 +200,16 @@ bool fd_sync(int fd)
     return rc == 0;
 }
 
+bool fd_sync_data(int fd)
+{
+    int rc;
+
+    do
+        rc = fdatasync(fd);
+    while (rc < 0 && errno == EINTR);
+    return rc == 0;
+}
+
 bool fd_sync_dir(const char *dir)
 {
     int fd = fd_open(dir, O_RDONLY | O_DIRECTORY, 0);
@@ -213,48 +233,57 @@ bool fd_set_nonblock(int fd, bool on)
     return fcntl(fd, F_SETFL, flags) == 0;
 }
 
-static int wait_once(int fd, short events, int64_t deadline_ms)
+static int poll_once(struct pollfd *p, size_t n, int64_t deadline_ms)
 {
-    struct pollfd p = { .fd = fd, .events = events };
     int64_t left = -1;
 
     if (deadline_ms >= 0) {
         left = deadline_ms - tod_monotonic_ms();
         left = left < 0 ? 0 : left > INT32_MAX ? INT32_MAX : left;
     }
-    int n = poll(&p, 1, (int)left);
-    if (n > 0 && (p.revents & POLLNVAL) != 0) {
+    return poll(p, n, (int)left);
+}
+
+int fd_poll(struct pollfd *p, size_t n, int64_t deadline_ms)
+{
+    for (;;) {
+        int ready = poll_once(p, n, deadline_ms);
+
+        if (ready > 0 || (ready < 0 && errno != EINTR))
+            return ready;
+        if (ready == 0 && deadline_ms >= 0 && tod_monotonic_ms() >= deadline_ms)
+            return 0;
+    }
+}
+
+static int one_ready(int n, const struct pollfd *p)
+{
+    if (n > 0 && (p->revents & POLLNVAL) != 0) {
         errno = EBADF;
         return -1;
     }
     return n;
 }
 
-static int wait_for(int fd, short events, int64_t deadline_ms)
-{
-    for (;;) {
-        int n = wait_once(fd, events, deadline_ms);
-
-        if (n > 0 || (n < 0 && errno != EINTR))
-            return n;
-        if (n == 0 && deadline_ms >= 0 && tod_monotonic_ms() >= deadline_ms)
-            return 0;
-    }
-}
-
 int fd_wait_read(int fd, int64_t deadline_ms)
 {
-    return wait_for(fd, POLLIN, deadline_ms);
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+
+    return one_ready(fd_poll(&p, 1, deadline_ms), &p);
 }
 
 int fd_wait_write(int fd, int64_t deadline_ms)
 {
-    return wait_for(fd, POLLOUT, deadline_ms);
+    struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+    return one_ready(fd_poll(&p, 1, deadline_ms), &p);
 }
 
 int fd_wait_read_signal(int fd, int64_t deadline_ms)
 {
-    return wait_once(fd, POLLIN, deadline_ms);
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+
+    return one_ready(poll_once(&p, 1, deadline_ms), &p);
 }
 
 bool fd_lock(int fd, bool exclusive, bool wait)

@@ -12,10 +12,12 @@
 struct arena;
 struct str;
 struct iovec;
+struct pollfd;
 
 bool fd_write_all(int fd, const void *p, size_t n) MUST_USE;       /* errno on false */
 bool fd_writev_all(int fd, struct iovec *iov, int n) MUST_USE;     /* iov is used up */
 ssize_t fd_read(int fd, void *p, size_t n) MUST_USE;               /* one read */
+ssize_t fd_write(int fd, const void *p, size_t n) MUST_USE;        /* one write */
 ssize_t fd_read_full(int fd, void *p, size_t n) MUST_USE;          /* until n or end of file */
 ssize_t fd_pread_full(int fd, void *p, size_t n, off_t at) MUST_USE;
 bool fd_pwrite_all(int fd, const void *p, size_t n, off_t at) MUST_USE;
@@ -25,12 +27,15 @@ bool file_slurp(struct arena *a, const char *path, size_t max, struct str *out) 
 int fd_close(int fd);
 int fd_open(const char *path, int flags, mode_t mode); /* adds O_CLOEXEC */
 bool fd_sync(int fd) MUST_USE;
+bool fd_sync_data(int fd) MUST_USE;                    /* fdatasync: enough when only bytes were added */
 bool fd_sync_dir(const char *dir) MUST_USE;            /* open, fsync, close */
 bool fd_set_nonblock(int fd, bool on);
 /* Waits until readable/writable: 1 ready, 0 deadline passed (monotonic ms; -1 = none), -1 errno.
  * Signals do not end the wait, except in fd_wait_read_signal: -1 and EINTR. */
 int fd_wait_read(int fd, int64_t deadline_ms);
 int fd_wait_write(int fd, int64_t deadline_ms);
+/* poll() of many until the deadline: how many are ready, 0 deadline passed, -1 errno. */
+int fd_poll(struct pollfd *p, size_t n, int64_t deadline_ms);
 int fd_wait_read_signal(int fd, int64_t deadline_ms);
 /* Whole-file fcntl write (or read) lock. */
 bool fd_lock(int fd, bool exclusive, bool wait) MUST_USE;

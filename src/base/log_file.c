@@ -145,10 +145,7 @@ bool log_file_write(struct log *l, enum log_kind kind, const char *text, size_t 
     if (f->fd < 0 && !open_file(l, f))
         return false;
 
-    ssize_t wrote;
-    do
-        wrote = write(f->fd, text, len);
-    while (wrote < 0 && errno == EINTR);
+    ssize_t wrote = fd_write(f->fd, text, len);
     if (wrote >= 0 && (size_t)wrote < len) /* the disk is full; never a second write: O_APPEND */
         errno = ENOSPC;
     return wrote >= 0 && (size_t)wrote == len;

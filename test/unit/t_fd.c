@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -95,7 +96,9 @@ static void writes_and_reads_it_all_whatever_the_steps(void **state)
     assert_int_equal(fd_pread_full(fd, got, 5, 3), 5);
     assert_memory_equal(got, "3ab67", 5);
     assert_int_equal(fd_pread_full(fd, got, 5, 8), 2);
-    assert_true(fd_sync(fd));
+    assert_true(fd_sync(fd) && fd_sync_data(fd));
+    interrupts = 1;
+    assert_int_equal(fd_write(fd, "x", 1), 1);
     assert_int_equal(fd_close(fd), 0);
 }
 
@@ -142,6 +145,8 @@ static void tells_about_errors(void **state)
     assert_int_equal(fd_open("/nonexistent/x", O_RDONLY, 0), -1);
     assert_int_equal(fd_close(-1), -1);
     assert_false(fd_sync(-1));
+    assert_false(fd_sync_data(-1));
+    assert_int_equal(fd_write(-1, "x", 1), -1);
     assert_false(fd_sync_dir("/nonexistent"));
     assert_true(fd_sync_dir(dir));
     assert_false(fd_set_nonblock(-1, true));
@@ -198,6 +203,9 @@ static void waits_until_the_deadline(void **state)
     assert_true(fd_write_all(pair[1], "x", 1));
     assert_int_equal(fd_wait_read(pair[0], -1), 1);
     assert_int_equal(fd_wait_read_signal(pair[0], start), 1);
+    struct pollfd both[2] = { { .fd = pair[0], .events = POLLIN }, { .fd = pair[1], .events = POLLOUT } };
+    assert_int_equal(fd_poll(both, 2, -1), 2);
+    assert_int_equal(fd_poll(both + 1, 0, start), 0);
     assert_true(fd_set_nonblock(pair[0], true));
     assert_true(fcntl(pair[0], F_GETFL) & O_NONBLOCK);
     assert_true(fd_set_nonblock(pair[0], false));
