@@ -74,6 +74,7 @@ struct expand_ctx {
     const char *sending_address;       /* $sending_ip_address; NULL: no outgoing connection */
     int sending_port;                  /* 0: none */
     const char *inode, *mailstore_basename; /* appendfile: file names */
+    const char *return_path;           /* $return_path while a transport runs; NULL: errors_to, else the sender */
     const char *received_for;          /* while Received: is built */
     const char *regex_capture[10];     /* $regex1..9 of the regex ACL condition */
     bool recipients_visible;           /* $recipients: system filter, DATA and non-SMTP ACLs, -be */

@@ -125,8 +125,9 @@ static bool check_status(struct filter *f, pid_t pid, struct transport_call *cal
     struct proc_status st = proc_wait(pid, deadline);
 
     if (f->timed_out || (ok && st.kind == PROC_TIMED_OUT)) {
+        err_set(err, a, "transport filter timeout");
         err->sys_errno = ETIMEDOUT;
-        return err_set(err, a, "transport filter timeout"), err->sys_errno = ETIMEDOUT, false;
+        return false;
     }
     if (!ok)
         return false;
