@@ -95,6 +95,9 @@ struct message {
     struct hash *warned;          /* acl: texts of "warn log_message" written */
     struct hash *verified;        /* acl: results of sender verification */
     bool sender_rewritten;        /* by verify = sender: not to be rewritten again */
+    const char *discarded_by;     /* "MAIL", "RCPT" ...: the ACL that left no recipient; NULL */
+    bool chunked;                 /* came by BDAT */
+    int body_8bitmime;            /* BODY=: 8, 7, or 0 not given */
     bool freeze_no_tell;          /* every control = freeze said no_tell */
     const char *body_visible, *body_end_visible; /* $message_body, filled on first use */
 };

@@ -22,7 +22,8 @@ struct receive_source {
 enum receive_rc { RECEIVE_OK, RECEIVE_REJECTED, RECEIVE_DEFERRED, RECEIVE_DISCARDED, RECEIVE_LOST };
 struct receive_result {
     enum receive_rc rc;
-    const char *reply; /* for SMTP: full reply text, "250 OK id=..." */
+    const char *reply; /* for SMTP: "250 OK id=..."; several whole reply lines are separated by "\n" */
+    bool drop;         /* an ACL wants the connection closed */
     const char *error; /* local submission: what to tell the user */
 };
 /* Reads the message into the spool and runs the DATA or not-SMTP ACL. On RECEIVE_OK the message is
@@ -34,6 +35,8 @@ struct receive_result receive_message(struct session *s, struct message *m, stru
 struct receive_options {
     bool foreground, background, queue_only, queue_smtp, dot_ends /* !-i */, no_delivery /* -N */;
     bool error_mail, error_stderr, error_exit2;
+    long smtp_timeout;    /* -os: seconds; -1 none; 0: as smtp_receive_timeout says */
+    long receive_timeout; /* -or: the same for receive_timeout */
 };
 /* Starts delivery of a message that was accepted: tells the queue process, or as options say. */
 void receive_dispatch(struct session *s, struct message *m, const struct receive_options *o);

@@ -88,6 +88,8 @@ struct session {
     struct hash *dnslist_cache, *verify_cache, *ratelimit_conn, *ratelimit_mail; /* filled by acl */
     bool queue_only_connection;     /* control=queue_only with smtp_accept_queue etc. */
     int64_t started_ms;
+    const char *notquit_reason;     /* $smtp_notquit_reason */
+    unsigned messages_received;     /* taken in on this connection */
 };
 
 struct session *session_new(struct exim *e) NONNULL_RET; /* with an arena of its own */

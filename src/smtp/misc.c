@@ -1,0 +1,221 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/ctype.h"
+#include "base/fd.h"
+#include "base/list.h"
+#include "base/proc.h"
+#include "base/str.h"
+#include "address.h"
+#include "exim.h"
+#include "expand.h"
+#include "parse.h"
+#include "smtp/smtp_int.h"
+#include "verify.h"
+
+void smtp_cmd_rset(struct smtp_state *st)
+{
+    smtp_reset(st, "RSET");
+    smtp_reply(st, "250 Reset OK");
+}
+
+void smtp_cmd_noop(struct smtp_state *st)
+{
+    smtp_reply(st, "250 OK");
+}
+
+void smtp_cmd_help(struct smtp_state *st)
+{
+    const struct main_options *o = st->o;
+
+    if (st->s->batched)
+        return;
+    smtp_reply(st, "214-Commands supported:");
+    smtp_reply(st, "214 AUTH%s HELO EHLO MAIL RCPT DATA BDAT NOOP QUIT RSET HELP%s%s%s",
+               st->s->tls_advertised || st->s->tls_in.active ? " STARTTLS" : "",
+               o->acl_smtp_etrn != NULL ? " ETRN" : "", o->acl_smtp_expn != NULL ? " EXPN" : "",
+               o->acl_smtp_vrfy != NULL ? " VRFY" : "");
+}
+
+void smtp_cmd_quit(struct smtp_state *st)
+{
+    struct acl_verdict v = { .rc = ACL_ACCEPT };
+
+    if (!st->s->proxy_failed && !st->s->batched)
+        v = smtp_acl(st, ACL_WHERE_QUIT, st->o->acl_smtp_quit);
+    if (v.rc == ACL_ERROR)
+        smtp_log(st, LOG_MAIN | LOG_PANIC, "ACL for QUIT returned ERROR: %s",
+                 v.log_message != NULL ? v.log_message : "");
+    smtp_reset(st, "QUIT");
+    if (v.user_message != NULL)
+        smtp_reply_lines(st, "221", NULL, v.user_message);
+    else
+        smtp_reply(st, "221 %s closing connection", st->s->active_hostname);
+    (void)smtp_flush(st);
+    if (smtp_log_wants(st, L_smtp_connection) && !st->s->batched)
+        smtp_log(st, LOG_MAIN, "%s closed by QUIT", smtp_log_connection(st));
+    st->done = true;
+}
+
+/* The ACL of VRFY, EXPN and ETRN: unset means no. */
+static bool allowed(struct smtp_state *st, enum acl_where where, const struct expr *acl, const char *what)
+{
+    struct acl_verdict v = { .rc = ACL_DENY, .log_reject_target = LOG_MAIN | LOG_REJECT };
+
+    if (acl != NULL)
+        v = smtp_acl(st, where, acl);
+    if (v.rc == ACL_ACCEPT)
+        return true;
+    smtp_reply_refused(st, where, &v, what);
+    return false;
+}
+
+/* The address of VRFY and EXPN, qualified when the host may leave the domain out. */
+static const char *subject_address(struct smtp_state *st)
+{
+    struct parsed_address p;
+    struct arena *a = st->s->arena;
+    unsigned flags = st->o->allow_domain_literals ? PARSE_ALLOW_DOMAIN_LITERAL : 0;
+
+    if (!parse_address(a, st->argument, flags, &p)) {
+        smtp_reply(st, "501 %s", cstr_printable(a, p.err, false));
+        return NULL;
+    }
+    if (p.domain != NULL)
+        return p.address;
+    if (st->s->recipient_unqualified_ok)
+        return arena_printf(a, "%s@%s", p.address, st->e->config->qualify_recipient);
+    smtp_log(st, LOG_MAIN | LOG_REJECT, "unqualified verify rejected: <%s> %s",
+             cstr_printable(a, p.address, false), smtp_log_host(st));
+    smtp_reply(st, "501 %s: recipient address must contain a domain", cstr_printable(a, st->argument, false));
+    return NULL;
+}
+
+void smtp_cmd_vrfy(struct smtp_state *st)
+{
+    struct expand_ctx ctx;
+    struct verify_options options = { 0 };
+
+    if (st->s->batched)
+        return;
+    const char *address = subject_address(st);
+    if (address == NULL || !allowed(st, ACL_WHERE_VRFY, st->o->acl_smtp_vrfy,
+                                    arena_printf(st->s->arena, "VRFY %s", st->argument)))
+        return;
+    smtp_context(st, &ctx);
+    struct verify_result r = verify_address(&ctx, address, &options);
+    if (r.rc == RC_OK) {
+        smtp_reply(st, "250 <%s> is deliverable", address);
+    } else if (r.rc == RC_DEFER) {
+        smtp_reply(st, "451 Cannot resolve <%s> at this time", address);
+    } else {
+        smtp_reply(st, "550 <%s> Unrouteable address", address);
+        smtp_log(st, LOG_MAIN, "VRFY failed for %s %s", address, smtp_log_host(st));
+    }
+}
+
+void smtp_cmd_expn(struct smtp_state *st)
+{
+    struct expand_ctx ctx;
+    struct verify_options options = { .flags = VERIFY_EXPN };
+
+    if (st->s->batched ||
+        !allowed(st, ACL_WHERE_EXPN, st->o->acl_smtp_expn, arena_printf(st->s->arena, "EXPN %s", st->argument)))
+        return;
+    const char *address = subject_address(st);
+    if (address == NULL)
+        return;
+    smtp_context(st, &ctx);
+    struct verify_result r = verify_address(&ctx, address, &options);
+    if (r.rc == RC_OK)
+        smtp_reply(st, "250 <%s>", r.addr != NULL ? r.addr->address : address);
+    else
+        smtp_reply(st, "553 %s %s", address,
+                   r.rc == RC_DEFER ? "cannot be resolved at this time" : "is undeliverable");
+}
+
+/* smtp_etrn_command with ETRN's argument in $domain, as words; NULL: answered. */
+static char *const *etrn_command(struct smtp_state *st)
+{
+    struct expand_ctx ctx;
+    const char *text;
+    struct arena *a = st->s->arena;
+
+    if (st->o->smtp_etrn_command == NULL) {
+        char **argv = arena_new_array(a, char *, 4);
+
+        argv[0] = arena_strdup(a, st->e->exim_path);
+        argv[1] = arena_strdup(a, "-R");
+        argv[2] = arena_strdup(a, st->argument + 1);
+        return argv;
+    }
+    smtp_context(st, &ctx);
+    ctx.domain = st->argument + 1;
+    if (expand(&ctx, st->o->smtp_etrn_command, &text) != EXPAND_OK) {
+        smtp_log(st, LOG_MAIN | LOG_PANIC, "failed to set up ETRN command: %s",
+                 ctx.err.msg != NULL ? ctx.err.msg : "");
+        smtp_reply(st, "458 Internal failure");
+        return NULL;
+    }
+    int words = list_count(text, ' ', a), n = 0;
+    char **argv = arena_new_array(a, char *, (size_t)words + 1);
+    struct list_iter it = list_begin(text, ' ');
+    for (const char *word; (word = list_next(&it, a)) != NULL && n < words;)
+        if (*word != '\0')
+            argv[n++] = arena_strdup(a, word);
+    return argv;
+}
+
+static void run_etrn(struct smtp_state *st, char *const *argv)
+{
+    (void)smtp_flush(st);
+    pid_t pid = proc_fork("etrn");
+    if (pid < 0) {
+        smtp_reply(st, "458 Unable to fork process");
+        return;
+    }
+    if (pid == 0) { /* the grandchild is nobody's child: it outlives the session */
+        if (fork() != 0)
+            _exit(0);
+        (void)setsid();
+        (void)dup2(open("/dev/null", O_RDWR), STDIN_FILENO);
+        (void)dup2(STDIN_FILENO, STDOUT_FILENO);
+        (void)dup2(STDIN_FILENO, STDERR_FILENO);
+        (void)execv(argv[0], argv);
+        log_write(st->e->log, LOG_MAIN | LOG_PANIC, NULL, "exec of \"%s\" (ETRN) failed: %s", argv[0],
+                  strerror(errno));
+        _exit(1);
+    }
+    (void)proc_wait(pid, -1);
+    smtp_reply(st, "250 OK");
+}
+
+void smtp_cmd_etrn(struct smtp_state *st)
+{
+    if (st->s->batched)
+        return;
+    if (st->mail_done) {
+        smtp_error(st, SMTP_PROTOCOL, 503, "ETRN is not permitted inside a transaction");
+        return;
+    }
+    if (smtp_log_wants(st, L_etrn))
+        smtp_log(st, LOG_MAIN, "ETRN %s received from %s", cstr_printable(st->s->arena, st->argument, false),
+                 session_host_and_ident(st->s, false, true));
+    if (st->argument[0] != '#' && st->o->smtp_etrn_command == NULL) {
+        smtp_error(st, SMTP_SYNTAX, 501, "argument must begin with #");
+        return;
+    }
+    if (!allowed(st, ACL_WHERE_ETRN, st->o->acl_smtp_etrn,
+                 arena_printf(st->s->arena, "ETRN %s", st->argument)))
+        return;
+    if (st->s->host_checking) {
+        smtp_reply(st, "250 OK");
+        return;
+    }
+    char *const *argv = etrn_command(st);
+    if (argv != NULL && argv[0] != NULL)
+        run_etrn(st, argv);
+}

@@ -1,0 +1,26 @@
+/* proxy_session.h - what a finished PROXY negotiation makes of a session (features.txt, checklist S8-S18).
+ *
+ * Everything is set at once, before any host is tested; a failure sets nothing but the refusal. */
+#ifndef EXIM_SMTP_PROXY_SESSION_H
+#define EXIM_SMTP_PROXY_SESSION_H
+
+struct session;
+struct smtp_peer;
+
+#ifdef EXPERIMENTAL_PROXY
+void smtp_proxy_adopt(struct session *s, const struct smtp_peer *peer);
+/* The client's name, whatever host_lookup says; and the one line of +proxy_fail. */
+void smtp_proxy_begin(struct session *s);
+#else
+static inline void smtp_proxy_adopt(struct session *s, const struct smtp_peer *peer)
+{
+    (void)s;
+    (void)peer;
+}
+static inline void smtp_proxy_begin(struct session *s)
+{
+    (void)s;
+}
+#endif
+
+#endif

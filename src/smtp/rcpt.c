@@ -1,0 +1,139 @@
+#include <string.h>
+
+#include "address.h"
+#include "base/arena.h"
+#include "base/str.h"
+#include "exim.h"
+#include "parse.h"
+#include "smtp/dsn_params.h"
+#include "smtp/envelope.h"
+#include "smtp/smtp_int.h"
+
+#ifdef EXPERIMENTAL_DSN
+static const struct smtp_param rcpt_params[] = {
+    { "NOTIFY", true, smtp_dsn_offered, smtp_dsn_notify },
+    { "ORCPT", true, smtp_dsn_offered, smtp_dsn_orcpt },
+};
+enum { RCPT_PARAMS = ARRAY_LEN(rcpt_params) };
+#else
+static const struct smtp_param *const rcpt_params = NULL;
+enum { RCPT_PARAMS = 0 };
+#endif
+
+static bool check_state(struct smtp_state *st)
+{
+    if (!st->mail_done) {
+        smtp_error(st, SMTP_PROTOCOL, 503, "sender not yet given");
+        return false;
+    }
+    if (*st->argument == '\0') {
+        smtp_error(st, SMTP_SYNTAX, 501, "RCPT must have an address operand");
+        return false;
+    }
+    return true;
+}
+
+static bool check_count(struct smtp_state *st)
+{
+    const struct message *m = st->s->message;
+    long max = st->o->recipients_max;
+    bool reject = st->o->recipients_max_reject;
+
+    if (max <= 0 || m->rcpt_count < (unsigned long)max)
+        return true;
+    if (!st->too_many_recipients)
+        smtp_log(st, LOG_MAIN | LOG_REJECT, "too many recipients: %s: sender=<%s> %s",
+                 reject ? "message rejected" : "excess temporarily rejected", m->sender, smtp_log_host(st));
+    st->too_many_recipients = true;
+    smtp_reply(st, "%d too many recipients", reject ? 552 : 452);
+    return false;
+}
+
+static struct acl_verdict check_acl(struct smtp_state *st, const char *address)
+{
+    struct message *m = st->s->message;
+    struct expand_ctx ctx;
+
+    if (st->mail_discarded)
+        return (struct acl_verdict){ .rc = ACL_DISCARD };
+    if (st->s->batched)
+        return (struct acl_verdict){ .rc = ACL_ACCEPT };
+    if (st->o->acl_smtp_rcpt == NULL) /* nobody relays by default; a local caller may submit */
+        return (struct acl_verdict){ .rc = st->s->host_address == NULL ? ACL_ACCEPT : ACL_DENY,
+                                     .log_reject_target = LOG_MAIN | LOG_REJECT };
+    smtp_context(st, &ctx);
+    struct address *addr = address_new(m->arena, address);
+    (void)address_split(m->arena, addr);
+    ctx.addr = addr;
+    ctx.domain = addr->domain;
+    ctx.local_part = addr->local_part != NULL ? cstr_lower(m->arena, addr->local_part) : NULL;
+    return acl_check_option(&ctx, ACL_WHERE_RCPT, st->o->acl_smtp_rcpt);
+}
+
+static void note_refusal(struct smtp_state *st, const struct acl_verdict *v)
+{
+    struct message *m = st->s->message;
+    bool defer = v->rc == ACL_DEFER || v->rc == ACL_ERROR;
+    const char *extended, *text = v->user_message;
+
+    if (text != NULL)
+        (void)smtp_reply_code(st, defer ? "451" : "550", text, &extended, &text);
+    else
+        text = defer ? "Temporary local problem - please try later" : "Administrative prohibition";
+    if (defer)
+        m->rcpt_defer_count++;
+    else
+        m->rcpt_fail_count++;
+    if (st->rcpt_refusal == NULL)
+        st->rcpt_refusal = arena_strdup(m->arena, text);
+    else if (strcmp(st->rcpt_refusal, text) != 0)
+        st->rcpt_refusals_differ = true;
+}
+
+static void take_recipient(struct smtp_state *st, char *text, struct recipient *params)
+{
+    struct message *m = st->s->message;
+    const char *address = smtp_envelope_address(st, text, 0, st->s->recipient_unqualified_ok,
+                                                st->e->config->qualify_recipient);
+
+    if (address == NULL) {
+        m->rcpt_fail_count++;
+        return;
+    }
+    if (!check_count(st)) {
+        m->rcpt_defer_count++;
+        return;
+    }
+    smtp_ratelimit(st, SMTP_RATELIMIT_RCPT);
+    m->rcpt_count++;
+    struct acl_verdict v = check_acl(st, address);
+    if (v.rc == ACL_ACCEPT) {
+        struct recipient *r = message_add_recipient(m, address, -1);
+
+        r->orcpt = params->orcpt;
+        r->dsn_flags = params->dsn_flags;
+        smtp_reply_accept(st, "250", &v, "Accepted");
+    } else if (v.rc == ACL_DISCARD) {
+        st->discarded_by = st->mail_discarded ? "MAIL" : "RCPT";
+        smtp_reply_accept(st, "250", &v, "Accepted");
+        smtp_log(st, LOG_MAIN, "%s F=<%s> RCPT <%s>: discarded by %s ACL%s%s", smtp_log_host(st), m->sender,
+                 address, st->discarded_by, v.log_message != NULL ? ": " : "",
+                 v.log_message != NULL ? v.log_message : "");
+    } else {
+        note_refusal(st, &v);
+        smtp_reply_refused(st, ACL_WHERE_RCPT, &v, arena_printf(m->arena, "RCPT <%s>", address));
+    }
+}
+
+void smtp_cmd_rcpt(struct smtp_state *st)
+{
+    struct recipient params = { .parent = -1 };
+
+    if (!check_state(st))
+        return;
+    char *text = arena_strdup(st->s->message->arena, st->argument);
+    if (smtp_params_run(st, rcpt_params, RCPT_PARAMS, &params, text))
+        take_recipient(st, text, &params);
+    else
+        st->s->message->rcpt_fail_count++;
+}
