@@ -84,6 +84,7 @@ struct session {
     void (*flush)(struct session *s); /* set by the SMTP server: writes pending replies; or NULL */
     int fd;                         /* the connection (0: standard input), for control = dscp */
     bool allow_auth_unadvertised;   /* control */
+    const char *csa_status;         /* $csa_status; NULL: not tested */
     struct hash *acl_m;             /* $acl_m set while there is no message (connect, HELO) */
     struct hash *dnslist_cache, *verify_cache, *ratelimit_conn, *ratelimit_mail; /* filled by acl */
     bool queue_only_connection;     /* control=queue_only with smtp_accept_queue etc. */
@@ -98,6 +99,8 @@ void session_free(struct session **sp);                  /* the message too */
 void session_set_fullhost(struct session *s);
 /* Looks up the client's name once (host_name, aliases, dnssec). RC_OK, RC_FAIL, RC_DEFER. */
 enum rc session_host_name(struct session *s);
+/* Does the HELO name belong to the client? Once: helo_verified, helo_verify_failed. */
+enum rc session_helo_verify(struct session *s);
 /* "H=... U=..." for log lines, "U=login" for local submission; with "H=" and "U=" only if flags.
  * With interface: " I=[...]:port" is appended when the selector is on. */
 const char *session_host_and_ident(struct session *s, bool flags, bool interface) NONNULL_RET;
