@@ -111,7 +111,7 @@ static bool callout_options(struct arena *a, struct verify *v, const char *s, st
 
 static bool address_option(struct arena *a, struct verify *v, const char *s, struct err *err)
 {
-    const char *value;
+    const char *value = "";
 
     if (strcmp(s, "defer_ok") == 0) {
         v->o.defer_ok = true;
