@@ -38,9 +38,8 @@ const char *reader_next(struct reader *r)
 
     if (line == NULL)
         return NULL;
-    if (lines_moved(r->lines))
-        keep_text(r, arena_printf(r->arena, "# %d \"%s\"", lines_number(r->lines),
-                                  lines_filename(r->lines)));
+    for (const char *marker; (marker = lines_marker(r->lines)) != NULL;)
+        keep_text(r, marker);
     keep_text(r, line);
     return line;
 }
@@ -156,25 +155,32 @@ static bool read_all(struct reader *r)
 
 /* ---- The file -------------------------------------------------------------------------------- */
 
-/* The names to try for one item of the list, the more special first. */
-static const char *existing(struct arena *a, const char *name)
-{
-    const char *found = access(name, F_OK) == 0 ? name : NULL;
 #ifdef CONFIGURE_FILE_USE_EUID
-    const char *mine = arena_printf(a, "%s.%ld", name, (long)geteuid());
-
-    if (access(mine, F_OK) == 0)
-        found = mine;
+enum { USE_EUID = true };
+#else
+enum { USE_EUID = false };
 #endif
 #ifdef CONFIGURE_FILE_USE_NODE
-    struct utsname uts;
-    const char *node = uname(&uts) == 0 ? arena_printf(a, "%s.%s", name, uts.nodename) : name;
-
-    if (access(node, F_OK) == 0)
-        found = node;
+enum { USE_NODE = true };
+#else
+enum { USE_NODE = false };
 #endif
-    (void)a;
-    return found;
+
+/* The first that exists of the names that one item of the list stands for. */
+static const char *existing(struct arena *a, const char *name)
+{
+    struct utsname uts;
+    const char *euid = arena_printf(a, "%s.%ld", name, (long)geteuid());
+    const char *node = uname(&uts) == 0 ? arena_printf(a, "%s.%s", name, uts.nodename) : name;
+    const char *both = arena_printf(a, "%s.%ld.%s", name, (long)geteuid(), uts.nodename);
+
+    if (USE_EUID && USE_NODE && access(both, F_OK) == 0)
+        return both;
+    if (USE_EUID && access(euid, F_OK) == 0)
+        return euid;
+    if (USE_NODE && access(node, F_OK) == 0)
+        return node;
+    return access(name, F_OK) == 0 ? name : NULL;
 }
 
 static const char *choose(struct arena *a, const char *filenames, struct err *err)
@@ -250,4 +256,35 @@ const struct config *readconf(struct arena *a, const struct readconf_request *rq
     }
     c->macros = macros_list(r.macros);
     return c;
+}
+
+/* ---- For those who open a log -------------------------------------------------------------------- */
+
+#ifdef SYSLOG_LONG_LINES
+enum { LONG_LINES = true };
+#else
+enum { LONG_LINES = false };
+#endif
+
+struct log_config readconf_log_config(const struct config *c)
+{
+    const struct main_options *m = &c->main;
+
+    return (struct log_config){
+        .spool_directory = c->spool_directory,
+        .log_file_path = c->log_file_path,
+        .built_path = LOG_FILE_PATH[0] != '\0' ? LOG_FILE_PATH : NULL,
+        .selector = c->log_selector,
+        .timezone = m->log_timezone,
+        .write_rejectlog = m->write_rejectlog,
+        .syslog_timestamp = m->syslog_timestamp,
+        .syslog_pid = m->syslog_pid,
+        .syslog_duplication = m->syslog_duplication,
+        .syslog_facility = m->syslog_facility,
+        .syslog_processname = m->syslog_processname,
+        .syslog_long_lines = LONG_LINES,
+        .file_mode = LOG_MODE,
+        .file_uid = c->exim_uid,
+        .file_gid = c->exim_gid,
+    };
 }

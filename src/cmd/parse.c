@@ -234,6 +234,12 @@ static bool check_arguments(struct parse *p)
     return true;
 }
 
+/* As struct receive_options has it: 0 unset, -1 none. */
+static long timeout_of(long flag)
+{
+    return flag < 0 ? 0 : flag == 0 ? -1 : flag;
+}
+
 static void finish(struct parse *p)
 {
     struct cmd_line *c = p->out;
@@ -244,8 +250,8 @@ static void finish(struct parse *p)
         c->verbose = true;
     if (c->mode->run == cmd_bd && c->verbose)
         c->daemon.foreground = true;
-    c->receive.receive_timeout = c->receive_timeout;
-    c->receive.smtp_timeout = c->smtp_timeout;
+    c->receive.receive_timeout = timeout_of(c->receive_timeout);
+    c->receive.smtp_timeout = timeout_of(c->smtp_timeout);
     c->daemon.argv = p->argv;
     c->daemon.config_filename = c->config_files;
 }

@@ -124,31 +124,6 @@ static bool derive_places(struct reader *r)
 
 /* ---- Log ---------------------------------------------------------------------------------------- */
 
-struct log_config readconf_log_config(const struct config *c)
-{
-    const struct main_options *m = &c->main;
-
-    return (struct log_config){
-        .spool_directory = c->spool_directory,
-        .log_file_path = c->log_file_path,
-        .built_path = LOG_FILE_PATH[0] != '\0' ? LOG_FILE_PATH : NULL,
-        .selector = c->log_selector,
-        .timezone = m->log_timezone,
-        .write_rejectlog = m->write_rejectlog,
-        .syslog_timestamp = m->syslog_timestamp,
-        .syslog_pid = m->syslog_pid,
-        .syslog_duplication = m->syslog_duplication,
-        .syslog_facility = m->syslog_facility,
-        .syslog_processname = m->syslog_processname,
-#ifdef SYSLOG_LONG_LINES
-        .syslog_long_lines = true,
-#endif
-        .file_mode = LOG_MODE,
-        .file_uid = c->exim_uid,
-        .file_gid = c->exim_gid,
-    };
-}
-
 static bool derive_log(struct reader *r)
 {
     struct config *c = r->cfg;

@@ -32,6 +32,11 @@ struct condition {
     bool skips;       /* the present branch is left out */
 };
 
+struct marker {
+    struct marker *next;
+    const char *text;
+};
+
 struct lines {
     struct arena *arena;
     struct macros *macros;
@@ -39,8 +44,9 @@ struct lines {
     struct condition *condition;
     struct buf line;
     const char *last;
+    struct marker *markers, **markers_end;
     int depth;
-    bool again, moved;
+    bool again;
 };
 
 static struct lines *new_lines(struct arena *a, struct macros *m)
@@ -48,9 +54,19 @@ static struct lines *new_lines(struct arena *a, struct macros *m)
     struct lines *l = arena_new_obj(a, struct lines);
 
     *l = (struct lines){
-        .arena = a, .macros = m, .line = buf_init(a, LINE_CEILING), .moved = true
+        .arena = a, .macros = m, .line = buf_init(a, LINE_CEILING)
     };
+    l->markers_end = &l->markers;
     return l;
+}
+
+static void mark(struct lines *l, int number)
+{
+    struct marker *m = arena_new_obj(l->arena, struct marker);
+
+    m->text = arena_printf(l->arena, "# %d \"%s\"", number, l->file->name);
+    *l->markers_end = m;
+    l->markers_end = &m->next;
 }
 
 static void push(struct lines *l, const char *name, struct str text)
@@ -58,8 +74,10 @@ static void push(struct lines *l, const char *name, struct str text)
     struct file *f = arena_new_obj(l->arena, struct file);
 
     *f = (struct file){ .outer = l->file, .name = name, .at = text.p, .end = text.p + text.len };
+    if (l->file != NULL)
+        mark(l, l->file->number);
     l->file = f;
-    l->moved = true;
+    mark(l, 1);
 }
 
 static bool slurp_checked(struct arena *a, int fd, const char *name, bool check, struct str *text,
@@ -119,12 +137,16 @@ const char *lines_filename(const struct lines *l)
     return l->file->name;
 }
 
-bool lines_moved(struct lines *l)
+const char *lines_marker(struct lines *l)
 {
-    bool moved = l->moved;
+    struct marker *m = l->markers;
 
-    l->moved = false;
-    return moved;
+    if (m == NULL)
+        return NULL;
+    l->markers = m->next;
+    if (m->next == NULL)
+        l->markers_end = &l->markers;
+    return m->text;
 }
 
 void lines_again(struct lines *l)
@@ -140,7 +162,7 @@ static char *next_physical(struct lines *l)
             return NULL;
         l->file = l->file->outer;
         l->depth--;
-        l->moved = true;
+        mark(l, l->file->number);
     }
     struct file *f = l->file;
     const char *nl = memchr(f->at, '\n', (size_t)(f->end - f->at));

@@ -27,7 +27,8 @@ void lines_again(struct lines *l);
 /* Where the last line ended. */
 int lines_number(const struct lines *l);
 const char *lines_filename(const struct lines *l);
-/* True once after the file changed (inclusion, end of one): for "-bP config". */
-bool lines_moved(struct lines *l);
+/* Where the reader came into a file, or back to one, since the last call, as "-bP config" shows it:
+ * # line "file". NULL when there is no more. */
+const char *lines_marker(struct lines *l);
 
 #endif
