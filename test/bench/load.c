@@ -1,0 +1,298 @@
+/* load - an SMTP load generator: many connections in one epoll loop.
+ *
+ *   load [-p port] [-c connections] [-n messages] [-m per-connection] [-s size] [-r recipients]
+ *        [-d domain] [-C] [-P] [-H seconds]
+ * Sends -n messages of -s bytes over -c connections at a time, -m messages each; -r recipients
+ * u0@, u1@ ... of -d. -C: only connect, banner, QUIT (n times). -P: a PROXY v1 header first.
+ * -H: hold -c idle connections after the banner. Prints: seconds, operations, and errors. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum state { GREETING, HELO, MAIL, RCPT, DATA, DOT, QUITTING, HOLDING };
+enum { BUFFER = 4096, MAX_EVENTS = 256 };
+
+struct settings {
+    int port, connections, per_connection, recipients, hold;
+    long messages, size;
+    const char *domain;
+    bool connect_only, proxy;
+};
+
+struct connection {
+    int fd;
+    enum state state;
+    int sent_here, recipient;
+    size_t in_len, out_len, out_at;
+    const char *out; /* what is being written */
+    char in[BUFFER], line[BUFFER];
+};
+
+static struct settings opt = { .port = 25, .connections = 10, .per_connection = 1, .recipients = 1,
+                               .messages = 1000, .size = 4096, .domain = "bench.test" };
+static char *body;
+static size_t body_len;
+static long started, finished, errors;
+static int poller;
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void make_body(void)
+{
+    char head[200];
+    int n = snprintf(head, sizeof head, "From: <bench@%s>\r\nSubject: bench\r\n\r\n", opt.domain);
+
+    body = malloc((size_t)opt.size + 1000);
+    memcpy(body, head, (size_t)n);
+    body_len = (size_t)n;
+    while (body_len < (size_t)opt.size) {
+        for (int i = 0; i < 70; i++)
+            body[body_len++] = (char)('a' + i % 26);
+        body[body_len++] = '\r';
+        body[body_len++] = '\n';
+    }
+    memcpy(body + body_len, ".\r\n", 3);
+    body_len += 3;
+}
+
+static void watch(struct connection *c, uint32_t events)
+{
+    struct epoll_event e = { .events = events, .data.ptr = c };
+
+    epoll_ctl(poller, EPOLL_CTL_MOD, c->fd, &e);
+}
+
+/* Writes what it can of the present output; the rest when the socket takes more. */
+static bool flush(struct connection *c)
+{
+    while (c->out_at < c->out_len) {
+        ssize_t n = send(c->fd, c->out + c->out_at, c->out_len - c->out_at, MSG_NOSIGNAL);
+        if (n < 0) {
+            if (errno != EAGAIN)
+                return false;
+            watch(c, EPOLLIN | EPOLLOUT);
+            return true;
+        }
+        c->out_at += (size_t)n;
+    }
+    watch(c, EPOLLIN);
+    return true;
+}
+
+static bool say(struct connection *c, const char *text, size_t len)
+{
+    c->out = text;
+    c->out_len = len;
+    c->out_at = 0;
+    return flush(c);
+}
+
+static bool command(struct connection *c, const char *fmt, const char *a, int n)
+{
+    int len = n < 0 ? snprintf(c->line, sizeof c->line, fmt, a) : snprintf(c->line, sizeof c->line, fmt, n, a);
+
+    return say(c, c->line, (size_t)len);
+}
+
+static bool open_connection(struct connection *c)
+{
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)opt.port) };
+    struct epoll_event e = { .events = EPOLLIN, .data.ptr = c };
+    int one = 1;
+
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    memset(c, 0, sizeof *c);
+    c->fd = socket(AF_INET, SOCK_STREAM, 0);
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (connect(c->fd, (struct sockaddr *)&to, sizeof to) != 0) {
+        close(c->fd);
+        c->fd = -1;
+        return false;
+    }
+    fcntl(c->fd, F_SETFL, O_NONBLOCK);
+    epoll_ctl(poller, EPOLL_CTL_ADD, c->fd, &e);
+    if (opt.proxy)
+        return command(c, "PROXY TCP4 192.0.2.7 192.0.2.8 4444 25\r\n%s", "", -1);
+    return true;
+}
+
+static bool next_message(struct connection *c)
+{
+    if (c->sent_here >= opt.per_connection || started >= opt.messages) {
+        c->state = QUITTING;
+        return command(c, "QUIT\r\n%s", "", -1);
+    }
+    started++;
+    c->sent_here++;
+    c->recipient = 0;
+    c->state = MAIL;
+    return command(c, "MAIL FROM:<bench@%s>\r\n", opt.domain, -1);
+}
+
+static bool greeted(struct connection *c)
+{
+    if (opt.hold > 0) {
+        c->state = HOLDING;
+        finished++;
+        return true;
+    }
+    if (opt.connect_only) {
+        c->state = QUITTING;
+        return command(c, "QUIT\r\n%s", "", -1);
+    }
+    c->state = HELO;
+    return command(c, "EHLO %s\r\n", opt.domain, -1);
+}
+
+/* One complete reply arrived. False ends the connection. */
+static bool on_reply(struct connection *c, int code)
+{
+    if (code >= 400) {
+        errors++;
+        return false;
+    }
+    switch (c->state) {
+    case GREETING: return greeted(c);
+    case HELO: return next_message(c);
+    case MAIL:
+        c->state = RCPT;
+        return command(c, "RCPT TO:<u%d@%s>\r\n", opt.domain, c->recipient++);
+    case RCPT:
+        if (c->recipient < opt.recipients)
+            return command(c, "RCPT TO:<u%d@%s>\r\n", opt.domain, c->recipient++);
+        c->state = DATA;
+        return command(c, "DATA\r\n%s", "", -1);
+    case DATA:
+        c->state = DOT;
+        return say(c, body, body_len);
+    case DOT:
+        finished++;
+        return next_message(c);
+    case QUITTING:
+        finished += opt.connect_only;
+        return false;
+    default: return true;
+    }
+}
+
+static bool on_input(struct connection *c)
+{
+    ssize_t n = recv(c->fd, c->in + c->in_len, sizeof c->in - c->in_len, 0);
+
+    if (n <= 0)
+        return n < 0 && errno == EAGAIN;
+    c->in_len += (size_t)n;
+    for (;;) {
+        char *nl = memchr(c->in, '\n', c->in_len);
+        if (nl == NULL)
+            return c->in_len < sizeof c->in;
+        size_t used = (size_t)(nl - c->in) + 1;
+        bool last = used < 4 || c->in[3] != '-';
+        int code = (c->in[0] - '0') * 100;
+        memmove(c->in, nl + 1, c->in_len -= used);
+        if (last && !on_reply(c, code))
+            return false;
+    }
+}
+
+static bool more_to_start(void)
+{
+    if (opt.hold > 0)
+        return false;
+    return opt.connect_only ? started < opt.messages : started < opt.messages;
+}
+
+static void restart(struct connection *c, int *open)
+{
+    close(c->fd);
+    c->fd = -1;
+    if (more_to_start()) {
+        if (opt.connect_only)
+            started++;
+        if (open_connection(c))
+            return;
+        errors++;
+    }
+    --*open;
+}
+
+static void options(int argc, char **argv)
+{
+    for (int c; (c = getopt(argc, argv, "p:c:n:m:s:r:d:CPH:")) != -1;)
+        switch (c) {
+        case 'p': opt.port = (int)strtol(optarg, NULL, 10); break;
+        case 'c': opt.connections = (int)strtol(optarg, NULL, 10); break;
+        case 'n': opt.messages = strtol(optarg, NULL, 10); break;
+        case 'm': opt.per_connection = (int)strtol(optarg, NULL, 10); break;
+        case 's': opt.size = strtol(optarg, NULL, 10); break;
+        case 'r': opt.recipients = (int)strtol(optarg, NULL, 10); break;
+        case 'd': opt.domain = optarg; break;
+        case 'C': opt.connect_only = true; break;
+        case 'P': opt.proxy = true; break;
+        case 'H': opt.hold = (int)strtol(optarg, NULL, 10); break;
+        default: fprintf(stderr, "load: unknown option\n"); exit(2);
+        }
+}
+
+int main(int argc, char **argv)
+{
+    struct epoll_event events[MAX_EVENTS];
+    int open = 0;
+
+    options(argc, argv);
+    struct rlimit files = { 65536, 65536 };
+    setrlimit(RLIMIT_NOFILE, &files);
+    make_body();
+    poller = epoll_create1(0);
+    struct connection *all = calloc((size_t)opt.connections, sizeof *all);
+    double start = now();
+    for (int i = 0; i < opt.connections; i++) {
+        started += opt.connect_only;
+        if (open_connection(&all[i]))
+            open++;
+        else
+            errors++;
+    }
+    double held_since = 0;
+    while (open > 0) {
+        int n = epoll_wait(poller, events, MAX_EVENTS, opt.hold > 0 ? 200 : 30000);
+        if (n == 0 && opt.hold == 0) {
+            errors += open;
+            break;
+        }
+        for (int i = 0; i < n; i++) {
+            struct connection *c = events[i].data.ptr;
+            bool ok = !(events[i].events & EPOLLOUT) || flush(c);
+            if (ok && (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+                ok = on_input(c);
+            if (!ok)
+                restart(c, &open);
+        }
+        if (opt.hold > 0 && finished == opt.connections && held_since == 0) {
+            held_since = now();
+            printf("held %ld\n", finished);
+            fflush(stdout);
+        }
+        if (held_since != 0 && now() - held_since > opt.hold)
+            break;
+    }
+    printf("%.4f %ld %ld\n", now() - start, finished, errors);
+    return errors > 0;
+}
