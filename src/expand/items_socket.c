@@ -1,7 +1,6 @@
 #include "expand/item_handlers.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -64,21 +63,6 @@ int sockets_connect_unix(struct expand_ctx *ctx, const char *path, int64_t deadl
     return fd;
 }
 
-static bool find_port(const char *text, uint16_t *port)
-{
-    unsigned long v;
-
-    if (cstr_to_ulong(text, &v)) {
-        *port = (uint16_t)v;
-        return v > 0 && v <= 65535;
-    }
-    const struct servent *s = getservbyname(text, "tcp");
-    if (s == NULL)
-        return false;
-    *port = ntohs((uint16_t)s->s_port);
-    return true;
-}
-
 /* "host:port" or "[address]:port". */
 static bool split_target(struct expand_ctx *ctx, const char *target, const char **host,
                          uint16_t *port)
@@ -90,7 +74,8 @@ static bool split_target(struct expand_ctx *ctx, const char *target, const char 
     size_t len = (size_t)(colon - target);
     bool brackets = len >= 2 && target[0] == '[' && target[len - 1] == ']';
     *host = arena_strndup(ctx->arena, target + brackets, len - (brackets ? 2 : 0));
-    if (!find_port(colon + 1, port))
+    *port = host_port_parse(colon + 1);
+    if (*port == 0)
         return eval_fail(ctx, "unknown port in readsocket \"inet:%s\"", target), false;
     return true;
 }
