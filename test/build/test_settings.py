@@ -116,7 +116,7 @@ def test_arguments_count_more_than_the_file(tree):
     d = defines(tree)
     assert 'EXPERIMENTAL_PROXY' not in d and d['EXPERIMENTAL_DSN'] == '1'
     left_out = make_value(tree, 'LEFT_OUT')
-    assert 'src/proxy.c' in left_out and 'src/dsn.c' not in left_out
+    assert 'src/proxy.c' in left_out and 'src/dsn_params.c' not in left_out
 
 
 def test_drivers_not_chosen_are_left_out(tree):
