@@ -50,6 +50,11 @@ struct hints_ratelimit { time_t time_stamp; int time_usec; double rate;
 bool hints_ratelimit_decode(struct arena *a, struct str raw, bool unique, struct hints_ratelimit *out);
 struct str hints_ratelimit_encode(struct arena *a, const struct hints_ratelimit *r, bool unique);
 
+/* "misc": how many are at it (serialize_hosts, smtp_etrn_serialize, max_parallel). */
+struct hints_serial { time_t time_stamp; int count; };
+bool hints_serial_decode(struct str raw, struct hints_serial *out);
+struct str hints_serial_encode(struct arena *a, const struct hints_serial *s);
+
 struct hints_driver {
     const char *name;
     void *(*open)(const char *path, bool write, int mode, int *sys_errno);
