@@ -289,6 +289,7 @@ enum rc match_host(struct expand_ctx *ctx, const struct match_list *l, struct ma
     struct match_subject s = host_subject(ctx, h);
     enum rc rc = match_list_run(&s, l);
 
+    h->unknown = rc == RC_FAIL ? s.why : NULL;
     if (data != NULL)
         *data = rc == RC_OK ? s.data : NULL;
     return rc;

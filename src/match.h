@@ -39,6 +39,7 @@ struct match_host_subject {
     /* Fills names; RC_OK, RC_FAIL (no name), RC_DEFER. */
     enum rc (*lookup_names)(struct expand_ctx *ctx, struct match_host_subject *s);
     void *arg;
+    const char *unknown; /* out, with RC_FAIL: why an item could not be told (it fails the list) */
 };
 enum rc match_host(struct expand_ctx *ctx, const struct match_list *l, struct match_host_subject *s,
                    const char **data);
