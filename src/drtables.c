@@ -1,5 +1,7 @@
 /* drtables.c - what this binary consists of: its drivers, and the hooks through which lower layers
  * reach upper ones. A driver is listed where its name in Local/Makefile says yes. */
+#include "drtables.h"
+
 #include <stddef.h>
 #include <string.h>
 
@@ -10,7 +12,6 @@
 #include "base/err.h"
 #include "base/table.h"
 #include "config/config.h"
-#include "drtables.h"
 #include "exim.h"
 #include "expand.h"
 #include "hooks.h"

@@ -11,7 +11,7 @@
 #include "base/list.h"
 #include "base/str.h"
 #include "config/driver.h"
-#include "config/lines.h"
+#include "config/source.h"
 #include "config/macros.h"
 #include "config/reader.h"
 #include "hooks.h"
@@ -34,11 +34,11 @@ static void keep_text(struct reader *r, const char *line)
 
 const char *reader_next(struct reader *r)
 {
-    const char *line = lines_next(r->lines, r->err);
+    const char *line = source_next(r->source, r->err);
 
     if (line == NULL)
         return NULL;
-    for (const char *marker; (marker = lines_marker(r->lines)) != NULL;)
+    for (const char *marker; (marker = source_marker(r->source)) != NULL;)
         keep_text(r, marker);
     keep_text(r, line);
     return line;
@@ -46,7 +46,7 @@ const char *reader_next(struct reader *r)
 
 void reader_again(struct reader *r)
 {
-    lines_again(r->lines);
+    source_again(r->source);
     r->cfg->text_count--;
 }
 
@@ -197,18 +197,18 @@ static const char *choose(struct arena *a, const char *filenames, struct err *er
     return NULL;
 }
 
-static struct lines *open_lines(struct reader *r, struct err *err)
+static struct source *open_source(struct reader *r, struct err *err)
 {
     const struct readconf_request *rq = r->rq;
 
     if (rq->text != NULL) {
         r->cfg->filename = rq->filenames != NULL ? rq->filenames : "built-in configuration";
-        return lines_open_text(r->arena, r->cfg->filename, rq->text, r->macros);
+        return source_open_text(r->arena, r->cfg->filename, rq->text, r->macros);
     }
     r->cfg->filename = choose(r->arena, rq->filenames, err);
     if (r->cfg->filename == NULL)
         return NULL;
-    return lines_open(r->arena, r->cfg->filename, rq->check_owner, r->macros, err);
+    return source_open(r->arena, r->cfg->filename, rq->check_owner, r->macros, err);
 }
 
 /* Adds to the words what Exim adds: where it is. */
@@ -219,8 +219,8 @@ static void say_where(const struct reader *r, struct err *err)
     if (place == NULL && r->file != NULL)
         place = arena_printf(r->arena, " in line %d of %s", r->line, r->file);
     else if (place == NULL)
-        place = arena_printf(r->arena, " in line %d of %s", lines_number(r->lines),
-                             lines_filename(r->lines));
+        place = arena_printf(r->arena, " in line %d of %s", source_number(r->source),
+                             source_filename(r->source));
     err_set(err, r->arena, "Exim configuration error%s:\n  %s", place, err->msg);
 }
 
@@ -247,8 +247,8 @@ const struct config *readconf(struct arena *a, const struct readconf_request *rq
     *err = (struct err){ 0 };
     r.pending_end = &r.pending;
     init_config(&r);
-    r.lines = open_lines(&r, err);
-    if (r.lines == NULL)
+    r.source = open_source(&r, err);
+    if (r.source == NULL)
         return NULL;
     if (!read_all(&r)) {
         say_where(&r, err);

@@ -7,7 +7,7 @@
 #include "base/hash.h"
 #include "base/str.h"
 #include "config/driver.h"
-#include "config/lines.h"
+#include "config/source.h"
 #include "config/option_value.h"
 #include "config/unbuilt.h"
 #include "hooks.h"

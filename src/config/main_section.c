@@ -6,7 +6,7 @@
 #include "base/ctype.h"
 #include "base/hash.h"
 #include "base/str.h"
-#include "config/lines.h"
+#include "config/source.h"
 #include "config/main_options.h"
 #include "config/option_value.h"
 #include "config/unbuilt.h"
@@ -21,7 +21,7 @@ static void put_off(struct reader *r, enum list_kind kind, const char *name, con
 
     *p = (struct pending_list){
         .kind = kind, .name = name, .text = text, .where = where,
-        .file = lines_filename(r->lines), .line = lines_number(r->lines),
+        .file = source_filename(r->source), .line = source_number(r->source),
     };
     *r->pending_end = p;
     r->pending_end = &p->next;

@@ -1,4 +1,4 @@
-#include "config/option_read.h"
+#include "config/option.h"
 
 #include <string.h>
 
@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "base/table.h"
 #include "config/custom.h"
+#include "config/option_read.h"
 #include "config/option_value.h"
 #include "config/owner.h"
 #include "hooks.h"

@@ -104,37 +104,44 @@ static long unit(char c)
     return c == 'k' ? 1L << 10 : c == 'm' ? 1L << 20 : c == 'g' ? 1L << 30 : 0;
 }
 
-static bool scaled(struct arena *a, const char *name, const char *text, long bare, long *out,
-                   struct err *err)
+/* *has_unit: the number was followed by K, M or G, which counts in *out already. */
+static bool scaled(const char *text, long *out, bool *has_unit, const char **end)
 {
-    const char *end = text;
-    long value = 0;
+    bool fits = digits(text, 0, out, end);
+    long factor = fits ? unit(to_lower(**end)) : 0;
 
-    if (!begins_number(text))
-        return err_set(err, a, "integer expected for %s", name);
-    bool fits = digits(text, 0, &value, &end);
-    long factor = fits ? unit(to_lower(*end)) : 0;
-
-    if (fits && factor != 0)
-        end++;
-    if (!fits || __builtin_mul_overflow(value, factor != 0 ? factor : bare, &value))
-        return err_set(err, a, "absolute value of integer \"%s\" is too large (overflow)", text);
-    if (*cstr_skip_space(end) != '\0')
-        return err_set(err, a, "extra characters follow integer value for %s", name);
-    *out = value;
-    return true;
+    *has_unit = factor != 0;
+    *end += *has_unit;
+    return fits && !__builtin_mul_overflow(*out, *has_unit ? factor : 1, out);
 }
 
 bool option_value_integer(struct arena *a, const char *name, const char *text, long *out,
                           struct err *err)
 {
-    return scaled(a, name, text, 1, out, err);
+    const char *end = text;
+    bool has_unit;
+
+    if (!begins_number(text))
+        return err_set(err, a, "integer expected for %s", name);
+    if (!scaled(text, out, &has_unit, &end))
+        return err_set(err, a, "absolute value of integer \"%s\" is too large (overflow)", text);
+    if (*cstr_skip_space(end) != '\0')
+        return err_set(err, a, "extra characters follow integer value for %s", name);
+    return true;
 }
 
 bool option_value_kilo(struct arena *a, const char *name, const char *text, long *out,
                        struct err *err)
 {
-    return scaled(a, name, text, 1024, out, err);
+    const char *end = text;
+    bool has_unit = false;
+
+    if (!option_value_integer(a, name, text, out, err))
+        return false;
+    if (!scaled(text, out, &has_unit, &end) ||
+        (!has_unit && __builtin_mul_overflow(*out, 1024L, out)))
+        return err_set(err, a, "absolute value of integer \"%s\" is too large (overflow)", text);
+    return true;
 }
 
 bool option_value_octal(struct arena *a, const char *name, const char *text, long *out,

@@ -14,7 +14,7 @@ struct arena;
 struct driver_family;
 struct hash;
 struct hooks;
-struct lines;
+struct source;
 struct macros;
 struct readconf_request;
 
@@ -33,7 +33,7 @@ struct reader {
     struct config *cfg;
     const struct readconf_request *rq;
     const struct hooks *hooks;
-    struct lines *lines;
+    struct source *source;
     struct macros *macros;
     struct err *err;    /* worded without the place */
     const char *place;  /* " in line 5 of ..." unless set: "" or " for x router" */

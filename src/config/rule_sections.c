@@ -6,7 +6,7 @@
 #include "base/ctype.h"
 #include "base/hash.h"
 #include "base/str.h"
-#include "config/lines.h"
+#include "config/source.h"
 #include "hooks.h"
 
 /* ---- acl --------------------------------------------------------------------------------------- */
@@ -49,7 +49,7 @@ static void add_line(struct reader *r, struct acl_text *t, const char *line)
         t->cap = (int)cap;
     }
     t->places[t->count] =
-        (struct place){ .file = lines_filename(r->lines), .line = lines_number(r->lines) };
+        (struct place){ .file = source_filename(r->source), .line = source_number(r->source) };
     t->lines[t->count++] = line;
 }
 

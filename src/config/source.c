@@ -1,4 +1,4 @@
-#include "config/lines.h"
+#include "config/source.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +37,7 @@ struct marker {
     const char *text;
 };
 
-struct lines {
+struct source {
     struct arena *arena;
     struct macros *macros;
     struct file *file;
@@ -49,18 +49,18 @@ struct lines {
     bool again;
 };
 
-static struct lines *new_lines(struct arena *a, struct macros *m)
+static struct source *new_source(struct arena *a, struct macros *m)
 {
-    struct lines *l = arena_new_obj(a, struct lines);
+    struct source *l = arena_new_obj(a, struct source);
 
-    *l = (struct lines){
+    *l = (struct source){
         .arena = a, .macros = m, .line = buf_init(a, LINE_CEILING)
     };
     l->markers_end = &l->markers;
     return l;
 }
 
-static void mark(struct lines *l, int number)
+static void mark(struct source *l, int number)
 {
     struct marker *m = arena_new_obj(l->arena, struct marker);
 
@@ -69,75 +69,87 @@ static void mark(struct lines *l, int number)
     l->markers_end = &m->next;
 }
 
-static void push(struct lines *l, const char *name, struct str text)
+static struct file *new_file(struct arena *a, const char *name)
 {
-    struct file *f = arena_new_obj(l->arena, struct file);
+    struct file *f = arena_new_obj(a, struct file);
 
-    *f = (struct file){ .outer = l->file, .name = name, .at = text.p, .end = text.p + text.len };
+    f->name = name;
+    return f;
+}
+
+static void push(struct source *l, struct file *f)
+{
+    f->outer = l->file;
     if (l->file != NULL)
         mark(l, l->file->number);
     l->file = f;
     mark(l, 1);
 }
 
-static bool slurp_checked(struct arena *a, int fd, const char *name, bool check, struct str *text,
-                          struct err *err)
+/* Reads the open file and closes it. */
+static bool slurp(struct arena *a, int fd, struct file *f, bool check, struct err *err)
 {
+    const char *name = f->name;
+    struct str text;
     struct stat st;
 
-    if (fstat(fd, &st) != 0)
-        return err_sys(err, a, errno, "failed to stat configuration file %s", name);
-    if (check && !owner_allowed(&st))
-        return err_set(err, a, "Exim configuration file %s has the wrong owner, group, or mode",
-                       name);
-    if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
-        return err_set(err, a, "configuration file %s is not a file", name);
-    if (!fd_slurp(a, fd, FILE_MAX, text))
-        return err_sys(err, a, errno, "failed to read configuration file %s", name);
-    if (memchr(text->p, '\0', text->len) != NULL)
-        return err_set(err, a, "configuration file %s contains a NUL byte", name);
+    bool ok = fstat(fd, &st) == 0 ||
+              err_sys(err, a, errno, "failed to stat configuration file %s", name);
+
+    if (ok && check && !owner_allowed(&st))
+        ok = err_set(err, a, "Exim configuration file %s has the wrong owner, group, or mode", name);
+    if (ok && !S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
+        ok = err_set(err, a, "configuration file %s is not a file", name);
+    if (ok && !fd_slurp(a, fd, FILE_MAX, &text))
+        ok = err_sys(err, a, errno, "failed to read configuration file %s", name);
+    if (ok && memchr(text.p, '\0', text.len) != NULL)
+        ok = err_set(err, a, "configuration file %s contains a NUL byte", name);
+    (void)fd_close(fd);
+    if (!ok)
+        return false;
+    f->at = text.p;
+    f->end = text.p + text.len;
     return true;
 }
 
-struct lines *lines_open(struct arena *a, const char *filename, bool check, struct macros *m,
+struct source *source_open(struct arena *a, const char *filename, bool check, struct macros *m,
                          struct err *err)
 {
-    struct lines *l = new_lines(a, m);
+    struct source *l = new_source(a, m);
+    struct file *f = new_file(a, arena_strdup(a, filename));
     int fd = fd_open(filename, O_RDONLY, 0);
-    struct str text;
 
-    if (fd < 0) {
+    if (fd < 0)
         err_sys(err, a, errno, "failed to open configuration file %s", filename);
+    if (fd < 0 || !slurp(a, fd, f, check, err))
         return NULL;
-    }
-    bool ok = slurp_checked(a, fd, filename, check, &text, err);
-
-    (void)fd_close(fd);
-    if (!ok)
-        return NULL;
-    push(l, arena_strdup(a, filename), text);
+    push(l, f);
     return l;
 }
 
-struct lines *lines_open_text(struct arena *a, const char *name, const char *text, struct macros *m)
+struct source *source_open_text(struct arena *a, const char *name, const char *text, struct macros *m)
 {
-    struct lines *l = new_lines(a, m);
+    struct source *l = new_source(a, m);
 
-    push(l, name, str_from(text));
+    struct file *f = new_file(a, name);
+
+    f->at = text;
+    f->end = text + strlen(text);
+    push(l, f);
     return l;
 }
 
-int lines_number(const struct lines *l)
+int source_number(const struct source *l)
 {
     return l->file->number;
 }
 
-const char *lines_filename(const struct lines *l)
+const char *source_filename(const struct source *l)
 {
     return l->file->name;
 }
 
-const char *lines_marker(struct lines *l)
+const char *source_marker(struct source *l)
 {
     struct marker *m = l->markers;
 
@@ -149,13 +161,13 @@ const char *lines_marker(struct lines *l)
     return m->text;
 }
 
-void lines_again(struct lines *l)
+void source_again(struct source *l)
 {
     l->again = true;
 }
 
 /* The next physical line, with white space trimmed; NULL at the end of everything. */
-static char *next_physical(struct lines *l)
+static char *next_physical(struct source *l)
 {
     while (l->file->at == l->file->end) {
         if (l->file->outer == NULL)
@@ -178,7 +190,7 @@ static char *next_physical(struct lines *l)
     return arena_strndup(l->arena, from, (size_t)(end - from));
 }
 
-static const char *include_path(struct lines *l, const char *name)
+static const char *include_path(struct source *l, const char *name)
 {
     const char *slash = strrchr(l->file->name, '/');
 
@@ -187,10 +199,9 @@ static const char *include_path(struct lines *l, const char *name)
     return arena_printf(l->arena, "%.*s%s", (int)(slash + 1 - l->file->name), l->file->name, name);
 }
 
-static bool include(struct lines *l, const char *name, bool if_exists, struct err *err)
+static bool include(struct source *l, const char *name, bool if_exists, struct err *err)
 {
     size_t n = strlen(name);
-    struct str text;
 
     if (n >= 2 && name[0] == '"' && name[n - 1] == '"')
         name = arena_strndup(l->arena, name + 1, n - 2);
@@ -200,7 +211,7 @@ static bool include(struct lines *l, const char *name, bool if_exists, struct er
         return err_set(err, l->arena, ".include specifies a non-absolute path \"%s\"", name);
     if (l->depth++ >= INCLUDE_DEPTH)
         return err_set(err, l->arena, "files are included more than %d deep", INCLUDE_DEPTH);
-    name = include_path(l, name);
+    name = arena_strdup(l->arena, include_path(l, name));
     int fd = fd_open(name, O_RDONLY, 0);
 
     if (fd < 0 && if_exists && errno == ENOENT) {
@@ -209,20 +220,20 @@ static bool include(struct lines *l, const char *name, bool if_exists, struct er
     }
     if (fd < 0)
         return err_sys(err, l->arena, errno, "failed to open included configuration file %s", name);
-    bool ok = slurp_checked(l->arena, fd, name, false, &text, err);
+    struct file *f = new_file(l->arena, name);
 
-    (void)fd_close(fd);
-    if (ok)
-        push(l, arena_strdup(l->arena, name), text);
-    return ok;
+    if (!slurp(l->arena, fd, f, false, err))
+        return false;
+    push(l, f);
+    return true;
 }
 
-static bool skipping(const struct lines *l)
+static bool skipping(const struct source *l)
 {
     return l->condition != NULL && (l->condition->outer_skips || l->condition->skips);
 }
 
-static void open_condition(struct lines *l, bool taken)
+static void open_condition(struct source *l, bool taken)
 {
     struct condition *c = arena_new_obj(l->arena, struct condition);
 
@@ -247,7 +258,7 @@ static enum word which_word(const char *s)
 }
 
 /* replaced: a macro stood in the line. */
-static bool conditional(struct lines *l, enum word w, bool replaced, struct err *err)
+static bool conditional(struct source *l, enum word w, bool replaced, struct err *err)
 {
     struct condition *c = l->condition;
 
@@ -278,7 +289,7 @@ static const char *after_word(const char *s, const char *word)
 }
 
 /* Conditionals and inclusions. *done: the line was one, or is left out. */
-static bool directive(struct lines *l, const char *s, bool replaced, bool *done, struct err *err)
+static bool directive(struct source *l, const char *s, bool replaced, bool *done, struct err *err)
 {
     enum word w = s[0] == '.' ? which_word(s) : WORD_NONE;
     const char *rest;
@@ -308,7 +319,7 @@ static void drop_space(struct buf *b)
 enum got { GOT_ERROR, GOT_END, GOT_NOTHING, GOT_LINE };
 
 /* One physical line with its macros replaced; GOT_NOTHING: it is a comment or was a directive. */
-static enum got next_part(struct lines *l, const char **part, struct err *err)
+static enum got next_part(struct source *l, const char **part, struct err *err)
 {
     char *raw = next_physical(l);
     bool done;
@@ -331,7 +342,7 @@ static enum got next_part(struct lines *l, const char **part, struct err *err)
     return done || (*part)[0] == '#' ? GOT_NOTHING : GOT_LINE;
 }
 
-static bool finished(struct lines *l, const char *part, bool *continued)
+static bool finished(struct source *l, const char *part, bool *continued)
 {
     buf_add_cstr(&l->line, part);
     drop_space(&l->line);
@@ -341,14 +352,14 @@ static bool finished(struct lines *l, const char *part, bool *continued)
     return !*continued;
 }
 
-static const char *complete(struct lines *l)
+static const char *complete(struct source *l)
 {
     drop_space(&l->line);
     l->last = l->line.len == 0 ? NULL : arena_strndup(l->arena, l->line.p, l->line.len);
     return l->last;
 }
 
-const char *lines_next(struct lines *l, struct err *err)
+const char *source_next(struct source *l, struct err *err)
 {
     bool continued = false;
     const char *part;
