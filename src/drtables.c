@@ -34,6 +34,15 @@
 #ifdef ROUTER_MANUALROUTE
 #include "routers/manualroute.h"
 #endif
+#ifdef ROUTER_REDIRECT
+#include "routers/redirect.h"
+#endif
+#ifdef TRANSPORT_APPENDFILE
+#include "transports/appendfile.h"
+#endif
+#ifdef TRANSPORT_PIPE
+#include "transports/pipe.h"
+#endif
 
 /* Tables end in NULL, so that one without rows is possible; each is sorted by name. */
 #define COUNT(table) (ARRAY_LEN(table) - 1)
@@ -49,10 +58,19 @@ static const struct router_driver *const routers[] = {
 #ifdef ROUTER_MANUALROUTE
     &router_manualroute,
 #endif
+#ifdef ROUTER_REDIRECT
+    &router_redirect,
+#endif
     NULL,
 };
 
 static const struct transport_driver *const transports[] = {
+#ifdef TRANSPORT_APPENDFILE
+    &transport_appendfile,
+#endif
+#ifdef TRANSPORT_PIPE
+    &transport_pipe,
+#endif
     NULL,
 };
 

@@ -240,6 +240,12 @@ static bool write_message(struct append *ap, int fd, int64_t *written)
     }
     if (err.sys_errno == EDQUOT)
         return append_defer(ap, EDQUOT, "4.2.2", "mailbox is full (quota exceeded while writing to %s)", ap->writing);
+    if (err.sys_errno == ERR_FILTER_FAIL) {
+        const char *reason = strstr(err.msg, ": unable");
+        size_t n = reason != NULL ? (size_t)(reason - err.msg) : strlen(err.msg);
+        return append_defer(ap, ERR_FILTER_FAIL, "4.3.0", "%.*s while writing to %s%s", (int)n, err.msg, ap->writing,
+                            err.msg + n);
+    }
     if (err.sys_errno != 0)
         return append_sys(ap, err.sys_errno, "error while writing to %s", ap->writing);
     return append_defer(ap, ERR_UNKNOWNERROR, "4.3.0", "%s", err.msg);

@@ -150,7 +150,8 @@ static void count_entry(struct counter *c, int dirfd, const char *name, int dept
         c->size += st.st_size / (st.st_nlink > 0 ? (off_t)st.st_nlink : 1);
         c->files++;
     } else if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX) {
-        if (depth == 0 && c->only != NULL && !regex_test(c->only, str_from(name)))
+        /* maildir++: tmp of a folder holds no messages either */
+        if (c->only != NULL && (depth == 0 ? !regex_test(c->only, str_from(name)) : strcmp(name, "tmp") == 0))
             return;
         int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd >= 0)

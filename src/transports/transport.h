@@ -57,6 +57,7 @@ struct transport {
     bool uid_fixed, gid_fixed;
     uid_t uid;
     gid_t gid;
+    bool as_creator; /* pipe_as_creator: uid and gid of the submitter where no option of ours says */
     /* Batching of local transports (batch_max, batch_id of the driver). */
     long batch_max;
     const struct expr *batch_id;
@@ -118,6 +119,8 @@ struct transport_output {
     void *arg;
     int64_t written;                            /* out: bytes given to write */
 };
+/* sys_errno of err: an errno, or ERR_FILTER_FAIL when the command of transport_filter failed (its
+ * msg may have a ": reason" after the part that where it was written follows). */
 /* Writes headers (with those added, removed and rewritten by routers and transport) and body,
  * through transport_filter if set. False with err. */
 bool transport_write_message(const struct transport *t, struct transport_call *call,
