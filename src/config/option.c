@@ -29,7 +29,8 @@ static const char *take_name(const char *s, char name[OPTION_NAME_MAX])
 void option_split(struct arena *a, const char *line, bool (*is)(void *arg, const char *name),
                   void *arg, struct option_line *out)
 {
-    *out = (struct option_line){ .rest = take_name(line, out->name) };
+    *out = (struct option_line){ 0 };
+    out->rest = take_name(line, out->name);
     if (strcmp(out->name, "hide") == 0) {
         out->hide = true;
         out->rest = take_name(out->rest, out->name);
@@ -363,6 +364,8 @@ bool option_defaults(const struct option_set *s, const struct option *table, siz
             continue;
         if (plain_size(o->kind) != 0)
             memcpy(v.member, o->deflt, plain_size(o->kind));
+        else if (o->kind == KIND_STRING || o->kind == KIND_USER || o->kind == KIND_GROUP)
+            *(const char **)v.member = o->deflt; /* an escaped character stands for itself here */
         else if (!read_value(&v))
             return false;
     }

@@ -8,6 +8,14 @@ static const struct unbuilt {
     const char *name;
     const char *part; /* what the option belongs to */
 } options[] = {
+    { "authenticator/cram_md5", "authenticator" },
+    { "authenticator/cyrus_sasl", "authenticator" },
+    { "authenticator/dovecot", "authenticator" },
+    { "authenticator/external", "authenticator" },
+    { "authenticator/gsasl", "authenticator" },
+    { "authenticator/heimdal_gssapi", "authenticator" },
+    { "authenticator/spa", "authenticator" },
+    { "authenticator/tls", "authenticator" },
     { "main/acl_not_smtp_mime", "content scanning" },
     { "main/acl_smtp_atrn", "ATRN" },
     { "main/acl_smtp_dkim", "DKIM" },
@@ -75,6 +83,12 @@ static const struct unbuilt {
     { "main/tls_early_banner_hosts", "early banners" },
     { "main/tls_resumption_hosts", "TLS session resumption" },
     { "main/wellknown_advertise_hosts", "WELLKNOWN" },
+    { "router/ipliteral", "router" },
+    { "router/iplookup", "router" },
+    { "router/queryprogram", "router" },
+    { "transport/autoreply", "transport" },
+    { "transport/lmtp", "transport" },
+    { "transport/queuefile", "transport" },
 };
 /* clang-format on */
 
