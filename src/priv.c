@@ -153,7 +153,11 @@ static bool become(struct exim *e, const struct ipc_agent *who)
 
 static NORETURN void agent_process(struct exim *e, const struct ipc_agent *who, int link, bool files_only)
 {
+    sigset_t none;
+
     proc_default(SIGCHLD);
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL); /* the daemon's broker waits with signals blocked */
     priv_close_others(e, &link, 1);
     e->broker = NULL;
     e->queue_fd = -1;

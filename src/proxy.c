@@ -304,6 +304,31 @@ enum proxy_rc proxy_decode(struct proxy_header *out, const unsigned char *buf, s
     return bad(why, "no PROXY header");
 }
 
+static size_t v1_extent(const unsigned char *buf, size_t len, bool *complete)
+{
+    size_t seen = len < PROXY_V1_MAX ? len : PROXY_V1_MAX;
+    const unsigned char *lf = memchr(buf, '\n', seen);
+
+    *complete = lf != NULL || len >= PROXY_V1_MAX;
+    return lf != NULL ? (size_t)(lf - buf) + 1 : seen;
+}
+
+size_t proxy_extent(const unsigned char *buf, size_t len, bool *complete)
+{
+    *complete = false;
+    if (is_prefix(buf, len, signature, sizeof(signature))) {
+        size_t whole = len < PROXY_V2_FIXED ? PROXY_V2_FIXED
+                                            : PROXY_V2_FIXED + ((size_t)buf[14] << 8 | buf[15]);
+
+        *complete = len >= whole;
+        return *complete ? whole : len;
+    }
+    if (is_prefix(buf, len, "PROXY ", 6))
+        return v1_extent(buf, len, complete);
+    *complete = true;
+    return 0;
+}
+
 /* ---- TLVs ---- */
 
 bool proxy_tlv_find(struct str tlvs, uint8_t type, struct str *value)

@@ -38,6 +38,10 @@ struct proxy_header {
 MUST_USE enum proxy_rc proxy_decode(struct proxy_header *out, const unsigned char *buf, size_t len,
                                     size_t max, size_t *need, const char **why);
 
+/* How many of these bytes belong to a header that is refused or not finished: they are dropped, the rest is
+ * the client's. *complete: all of it is here. 0 and complete: no header at all. */
+size_t proxy_extent(const unsigned char *buf, size_t len, bool *complete);
+
 enum proxy_tlv {
     PP_ALPN = 0x01, PP_AUTHORITY = 0x02, PP_CRC32C = 0x03, PP_NOOP = 0x04, PP_UNIQUE_ID = 0x05,
     PP_SSL = 0x20, PP_SSL_VERSION = 0x21, PP_SSL_CN = 0x22, PP_SSL_CIPHER = 0x23, PP_SSL_SIG_ALG = 0x24,

@@ -138,12 +138,15 @@ static void worker_loop(struct exim *e, int sock)
 static NORETURN void worker_process(struct exim *e, int sock)
 {
     int keep[] = { sock, priv_broker_socket(e->broker), e->queue_fd };
+    sigset_t none;
 
     priv_close_others(e, keep, ARRAY_LEN(keep));
     proc_catch(SIGTERM); /* what is under way is finished first */
     proc_ignore(SIGINT);
     proc_ignore(SIGPIPE);
     proc_default(SIGCHLD);
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
     worker_loop(e, sock);
     let_go();
     _exit(0);

@@ -1,0 +1,251 @@
+/* Connections that owe a PROXY header. */
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/tod.h"
+#include "config/config.h"
+#include "daemon/acceptor_int.h"
+#include "exim.h"
+#include "expand.h"
+#include "match.h"
+#include "session.h"
+
+enum { FIRST_BYTES = 64, HEADER_DEFAULT = 4096, SCRATCH = PROXY_HEADER_MAX + 1 };
+
+/* The bytes of whichever connection is looked at. */
+static unsigned char seen[SCRATCH];
+
+bool acceptor_owes_header(struct acceptor *ac, const struct arrival *in)
+{
+    const struct match_list *list = ac->exim->config->main.proxy_required_hosts;
+    char text[IP_TEXT_MAX];
+    struct match_host_subject host = { .address = ip_print(&in->peer, text) };
+    struct session s = { .arena = ac->scratch, .exim = ac->exim, .host_address = text, .host_port = in->port };
+    struct expand_ctx ctx;
+
+    if (list == NULL)
+        return false;
+    expand_ctx_init(&ctx, ac->exim, ac->scratch);
+    ctx.session = &s;
+    enum rc rc = match_host(&ctx, list, &host, NULL);
+    if (rc == RC_DEFER)
+        log_write(ac->exim->log, LOG_MAIN | LOG_PANIC, NULL, "proxy_required_hosts for %s: %s",
+                  acceptor_whofrom(ac, in), ctx.err.msg == NULL ? "cannot be told" : ctx.err.msg);
+    return rc == RC_OK;
+}
+
+/* ---- the list, in the order of the deadlines ---- */
+
+static struct pending *add(struct acceptor *ac, const struct arrival *in)
+{
+    struct pending_list *l = &ac->pending;
+    struct pending *p = l->free;
+
+    if (p != NULL)
+        l->free = p->next;
+    else
+        p = arena_new_obj(ac->arena, struct pending);
+    *p = (struct pending){
+        .watch = { WATCH_PENDING },
+        .fd = in->fd,
+        .port = in->port,
+        .listener = (uint16_t)in->listener,
+        .peer = in->peer,
+        .deadline = tod_monotonic_ms() + ac->exim->config->main.proxy_protocol_timeout * 1000,
+        .prev = l->last,
+    };
+    *(l->last == NULL ? &l->first : &l->last->next) = p;
+    l->last = p;
+    l->count++;
+    return p;
+}
+
+static void take_out(struct acceptor *ac, struct pending *p)
+{
+    struct pending_list *l = &ac->pending;
+
+    *(p->prev == NULL ? &l->first : &p->prev->next) = p->next;
+    *(p->next == NULL ? &l->last : &p->next->prev) = p->prev;
+    l->count--;
+    (void)epoll_ctl(ac->epoll, EPOLL_CTL_DEL, p->fd, NULL);
+    p->fd = -1;
+    p->prev = NULL;
+    p->next = l->free;
+    l->free = p;
+}
+
+/* ---- the end of a negotiation ---- */
+
+static struct arrival arrival_of(const struct pending *p)
+{
+    return (struct arrival){
+        .fd = p->fd, .listener = p->listener, .peer = p->peer, .port = p->port, .proxy_session = true
+    };
+}
+
+/* Not one byte more than the header leaves the kernel. */
+static bool consume(int fd, size_t n)
+{
+    return n == 0 || recv(fd, seen, n, MSG_DONTWAIT) == (ssize_t)n;
+}
+
+static void pass(struct acceptor *ac, struct pending *p, const struct proxy_state *state)
+{
+    struct arrival in = arrival_of(p);
+    const struct ip *client = state->ok && state->header.kind == PROXY_KIND_INET ? &state->header.client
+                                                                                 : &in.peer;
+
+    in.proxy = state;
+    take_out(ac, p);
+    if (acceptor_admits_client(ac, &in, client))
+        acceptor_hand_over(ac, &in);
+}
+
+static void succeed(struct acceptor *ac, struct pending *p, const struct proxy_header *h)
+{
+    struct proxy_state state = { .ok = true, .header = *h };
+
+    /* The TLVs are in the buffer that the same bytes are read into again. */
+    if (!consume(p->fd, h->used)) {
+        int fd = p->fd;
+
+        take_out(ac, p);
+        (void)fd_close(fd);
+        return;
+    }
+    if (h->kind == PROXY_KIND_INET)
+        ac->pending.passed++;
+    else
+        ac->pending.local++;
+    pass(ac, p, &state);
+}
+
+static void fail(struct acceptor *ac, struct pending *p, size_t have, const char *why)
+{
+    struct proxy_state state = { .failure = why };
+    bool complete;
+    size_t first = have < FIRST_BYTES ? have : FIRST_BYTES;
+
+    state.first_bytes = (struct str){ arena_strndup(ac->scratch, (const char *)seen, first), first };
+    if (have > 0 && !consume(p->fd, proxy_extent(seen, have, &complete)))
+        state.failure = "connection lost during the header";
+    pass(ac, p, &state);
+}
+
+static size_t max_header(const struct acceptor *ac)
+{
+    long max = ac->exim->config->main.proxy_protocol_max_header;
+
+    return max <= 0 ? HEADER_DEFAULT : max > PROXY_HEADER_MAX ? PROXY_HEADER_MAX : (size_t)max;
+}
+
+/* What has come so far, left where it is; -1: lost, or nothing new. */
+static ssize_t peek(const struct pending *p)
+{
+    return recv(p->fd, seen, sizeof(seen), MSG_PEEK | MSG_DONTWAIT);
+}
+
+static void look(struct acceptor *ac, struct pending *p, bool hung_up)
+{
+    ssize_t got = peek(p);
+    size_t have = got > 0 ? (size_t)got : 0, need;
+    struct proxy_header h;
+    const char *why = NULL;
+    bool complete = false;
+
+    if (got < 0 && (errno == EAGAIN || errno == EINTR) && !hung_up)
+        return;
+    if (got <= 0) {
+        ac->pending.closed++;
+        fail(ac, p, 0, "connection closed before a header came");
+        return;
+    }
+    switch (proxy_decode(&h, seen, have, max_header(ac), &need, &why)) {
+    case PROXY_OK:
+        succeed(ac, p, &h);
+        return;
+    case PROXY_BAD: /* the rest of the bad header is waited for, to drop it too */
+        (void)proxy_extent(seen, have, &complete);
+        if (complete || hung_up || have == sizeof(seen)) {
+            ac->pending.malformed++;
+            fail(ac, p, have, why);
+        }
+        return;
+    case PROXY_MORE:
+        if (hung_up) {
+            ac->pending.closed++;
+            fail(ac, p, have, "connection closed within the header");
+        }
+        return;
+    }
+}
+
+void acceptor_pending_ready(struct acceptor *ac, struct pending *p, bool hung_up)
+{
+    if (p->fd >= 0)
+        look(ac, p, hung_up);
+}
+
+void acceptor_await_header(struct acceptor *ac, const struct arrival *in)
+{
+    struct pending *p = add(ac, in);
+    struct epoll_event ev = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = p };
+
+    if (epoll_ctl(ac->epoll, EPOLL_CTL_ADD, in->fd, &ev) < 0) {
+        fail(ac, p, 0, "out of resources");
+        return;
+    }
+    look(ac, p, false); /* most proxies send it at once */
+}
+
+/* ---- time and the end ---- */
+
+static void expire(struct acceptor *ac, struct pending *p)
+{
+    ssize_t got = peek(p);
+    size_t have = got > 0 ? (size_t)got : 0, need;
+    struct proxy_header h;
+    const char *why = NULL;
+
+    if (have == 0) {
+        ac->pending.silent++;
+        fail(ac, p, 0, "no header came in time");
+        return;
+    }
+    enum proxy_rc rc = proxy_decode(&h, seen, have, max_header(ac), &need, &why);
+    if (rc == PROXY_OK) {
+        succeed(ac, p, &h);
+        return;
+    }
+    ac->pending.malformed++;
+    fail(ac, p, have, rc == PROXY_BAD ? why : "incomplete header when the time was up");
+}
+
+void acceptor_expire_pending(struct acceptor *ac)
+{
+    int64_t now = tod_monotonic_ms();
+
+    while (ac->pending.first != NULL && ac->pending.first->deadline <= now)
+        expire(ac, ac->pending.first);
+}
+
+int64_t acceptor_next_deadline(const struct acceptor *ac)
+{
+    return ac->pending.first == NULL ? -1 : ac->pending.first->deadline;
+}
+
+void acceptor_drop_pending(struct acceptor *ac)
+{
+    while (ac->pending.first != NULL) {
+        int fd = ac->pending.first->fd;
+
+        take_out(ac, ac->pending.first);
+        acceptor_refuse(ac, fd, "421 Service not available; please try again later.\r\n");
+    }
+}
