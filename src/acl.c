@@ -137,8 +137,10 @@ struct acl_verdict acl_run_named(struct expand_ctx *ctx, enum acl_where where, c
 struct acl_verdict acl_check(struct expand_ctx *ctx, enum acl_where where, const char *spec)
 {
     struct captures before = ctx->captures;
-    struct acl_verdict v = acl_run_named(ctx, where, spec, NULL, 0);
 
+    if (ctx->acl_level == 0)
+        ctx->ratelimit_cmd = NULL;
+    struct acl_verdict v = acl_run_named(ctx, where, spec, NULL, 0);
     ctx->captures = before;
     return v;
 }

@@ -15,6 +15,7 @@ struct address;
 struct arena;
 struct delivery;
 struct exim;
+struct hash;
 struct host;
 struct message;
 struct router;
@@ -79,6 +80,7 @@ struct expand_ctx {
     const char *regex_capture[10];     /* $regex1..9 of the regex ACL condition */
     bool recipients_visible;           /* $recipients: system filter, DATA and non-SMTP ACLs, -be */
     int acl_where, acl_level;          /* in an ACL: enum acl_where + 1, nesting */
+    struct hash *ratelimit_cmd;        /* acl: rates measured once a command */
     int depth;                         /* nesting of expansions, lists and ACLs; has a limit */
     unsigned forbid;                   /* RDO-style: lookups, run, perl ... refused (filters) */
     struct err err;

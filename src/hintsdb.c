@@ -77,6 +77,10 @@ static int open_lock(struct exim *e, struct arena *a, const char *path, bool wri
 {
     int fd = fd_open(path, write ? O_RDWR | O_CREAT : O_RDONLY, EXIMDB_LOCKFILE_MODE);
 
+    if (fd < 0 && errno == ENOENT) { /* the usual case of a reader: no words to be made */
+        *err = (struct err){ .msg = "hints database does not exist", .sys_errno = ENOENT };
+        return -1;
+    }
     if (fd < 0) {
         err_sys(err, a, errno, "failed to open hints lock file %s", path);
         return -1;
@@ -122,8 +126,11 @@ struct hints_db *hints_open(struct exim *e, const char *name, bool write, struct
         return NULL;
     }
     void *handle = driver->open(path, write, EXIMDB_MODE, &sys_errno);
-    if (handle == NULL) {
+    if (handle == NULL && sys_errno == ENOENT)
+        *err = (struct err){ .msg = "hints database does not exist", .sys_errno = ENOENT };
+    else if (handle == NULL)
         err_sys(err, e->arena, sys_errno, "failed to open hints database %s", path);
+    if (handle == NULL) {
         (void)fd_close(fd);
         arena_destroy(&a);
         return NULL;

@@ -93,9 +93,12 @@ struct message {
     size_t rcpt_count, rcpt_fail_count, rcpt_defer_count;
     struct hash *list_cache;      /* match: results of named lists */
     struct hash *warned;          /* acl: texts of "warn log_message" written */
+    struct hash *ratelimit;       /* acl: rates measured once a message */
     struct hash *verified;        /* acl: results of sender verification */
     bool sender_rewritten;        /* by verify = sender: not to be rewritten again */
+    const char *queued_by;        /* "ACL", ...: why queue_only */
     const char *discarded_by;     /* "MAIL", "RCPT" ...: the ACL that left no recipient; NULL */
+    bool sender_forced;           /* -f of a trusted caller */
     bool chunked;                 /* came by BDAT */
     int body_8bitmime;            /* BODY=: 8, 7, or 0 not given */
     bool freeze_no_tell;          /* every control = freeze said no_tell */
