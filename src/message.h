@@ -98,6 +98,7 @@ struct message {
     bool sender_rewritten;        /* by verify = sender: not to be rewritten again */
     const char *queued_by;        /* "ACL", ...: why queue_only */
     const char *discarded_by;     /* "MAIL", "RCPT" ...: the ACL that left no recipient; NULL */
+    unsigned dsn_notify_default;  /* of the command line: for every recipient */
     bool sender_forced;           /* -f of a trusted caller */
     bool chunked;                 /* came by BDAT */
     int body_8bitmime;            /* BODY=: 8, 7, or 0 not given */

@@ -23,6 +23,7 @@ enum receive_rc { RECEIVE_OK, RECEIVE_REJECTED, RECEIVE_DEFERRED, RECEIVE_DISCAR
 struct receive_result {
     enum receive_rc rc;
     const char *reply; /* for SMTP: "250 OK id=..."; several whole reply lines are separated by "\n" */
+    const char *bad_addresses; /* of -t: "address: reason" lines to report to the sender; NULL none */
     bool drop;         /* an ACL wants the connection closed */
     const char *error; /* local submission: what to tell the user */
 };
@@ -35,6 +36,7 @@ struct receive_result receive_message(struct session *s, struct message *m, stru
 struct receive_options {
     bool foreground, background, queue_only, queue_smtp, dot_ends /* !-i */, no_delivery /* -N */;
     bool error_mail, error_stderr, error_exit2;
+    bool delivery_given;  /* -odb and its kind were on the command line: may override queue_only */
     long smtp_timeout;    /* -os: seconds; -1 none; 0: as smtp_receive_timeout says */
     long receive_timeout; /* -or: the same for receive_timeout */
 };

@@ -97,6 +97,7 @@ static void fill_session(struct session *s, const struct smtp_peer *p)
     s->ident = p->sender_ident;
     s->authenticated_id = p->authenticated_id;
     s->host_name = p->host_name;
+    s->host_authenticated = p->host_authenticated;
     s->fd = p->in_fd;
     s->sender_host_notsocket = p->in_fd != p->out_fd;
     smtp_proxy_adopt(s, p);
@@ -174,7 +175,11 @@ static struct smtp_state *state_new(struct session *s, const struct smtp_peer *p
     st->announced_size = st->mail_limit = -1;
     st->free_once = SMTP_ONCE_HELO | SMTP_ONCE_AUTH | SMTP_ONCE_TLS | SMTP_ONCE_RSET;
     st->command = st->argument = "";
+    st->protocol_given = peer->batched && peer->protocol != NULL;
+    if (st->protocol_given)
+        s->received_protocol = peer->protocol;
     s->smtp = st;
+    smtp_set_protocol(st);
     return st;
 }
 

@@ -4,7 +4,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdint.h>
 
 #include "base/attr.h"
 #include "base/ip.h"
@@ -24,7 +23,8 @@ struct smtp_peer { /* what accept() or the caller knows */
     const struct proxy_state *proxy; /* NULL: not a PROXY host; else the finished negotiation */
     bool proxy_session;              /* the host must speak PROXY */
     uint32_t connection_count;       /* $smtp_count_at_connection_start */
-    const char *authenticated_id, *sender_ident, *host_name; /* -oMa .. of trusted callers */
+    /* -oMai -oMt -oMs -oMaa -oMas -oMr of trusted callers; sender_ident also: the login of a local one */
+    const char *authenticated_id, *sender_ident, *host_name, *host_authenticated, *authenticated_sender, *protocol;
 };
 /* Runs the whole conversation. Exit status of -bs/-bS modes. The session's arenas are gone on return,
  * so that the process can serve the next connection. */

@@ -105,7 +105,7 @@ bool parse_delivery(struct parse *p, const char *rest)
     struct receive_options *r = &p->out->receive;
 
     if (strcmp(rest, "b") == 0) {
-        r->background = true;
+        r->background = r->delivery_given = true;
         r->foreground = r->queue_only = false;
     } else if (strcmp(rest, "f") == 0 || strcmp(rest, "i") == 0) {
         r->foreground = true;

@@ -137,6 +137,11 @@ static void take_message(struct smtp_state *st, struct data_source *d, bool chun
     }
     if (r.reply != NULL)
         reply_result(st, r.reply);
+    if (s->host_checking && r.rc == RECEIVE_DISCARDED && cstr_starts(r.reply, "250 OK id=")) {
+        static const char text[] = "\n**** SMTP testing: that is not a real message id!\n\n";
+
+        buf_add(&st->out, text, sizeof(text) - 1);
+    }
     if (r.drop) {
         if (smtp_log_wants(st, L_smtp_connection))
             smtp_log(st, LOG_MAIN, "%s closed by DROP in ACL", smtp_log_connection(st));

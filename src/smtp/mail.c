@@ -261,6 +261,8 @@ static bool take_sender(struct smtp_state *st)
     if (sender == NULL || !check_size(st, sender))
         return false;
     m->sender = believed_sender(st, sender);
+    if (m->authenticated_sender == NULL)
+        m->authenticated_sender = st->peer->authenticated_sender;
     smtp_ratelimit(st, SMTP_RATELIMIT_MAIL);
     struct acl_verdict v = smtp_acl(st, ACL_WHERE_MAIL, st->o->acl_smtp_mail);
     if (v.rc != ACL_ACCEPT && v.rc != ACL_DISCARD) {
