@@ -8,15 +8,19 @@
 #include "acl.h"
 #include "auths/auth.h"
 #include "auths/generic.h"
+#include "base/arena.h"
 #include "base/attr.h"
 #include "base/err.h"
 #include "base/table.h"
 #include "config/config.h"
+#include "deliver.h"
+#include "deliver/agent.h"
 #include "exim.h"
 #include "expand.h"
 #include "hooks.h"
 #include "lookups/lookups.h"
 #include "match.h"
+#include "priv.h"
 #include "retry.h"
 #include "rewrite.h"
 #include "routers/generic.h"
@@ -175,6 +179,19 @@ static bool expand_at_start(struct arena *a, const struct config *cfg, const str
     return rc == EXPAND_FORCED ? err_set(err, a, "forced failure") : false;
 }
 
+static enum rc domain_match(struct exim *e, const struct match_list *l, const char *domain)
+{
+    struct arena *a = arena_new("domain_match");
+    struct expand_ctx ctx;
+
+    expand_ctx_init(&ctx, e, a);
+    enum rc rc = match_domain(&ctx, l, domain, NULL);
+    arena_destroy(&a);
+    return rc;
+}
+
+priv_agent_main *const priv_agent_entry = agent_main;
+
 const struct hooks drtables_hooks = {
     .expr_compile = expr_compile,
     .list_compile = match_compile,
@@ -183,6 +200,10 @@ const struct hooks drtables_hooks = {
     .routers = &generic_routers,
     .transports = &generic_transports,
     .authenticators = &generic_authenticators,
+    .list_match = match_list_text,
+    .domain_match = domain_match,
+    .pattern_match = match_pattern,
+    .submit = deliver_submit,
     .acl_parse = acl_parse,
     .acl_eval = acl_eval,
     .retry_rule_parse = retry_rule_parse,

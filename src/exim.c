@@ -25,6 +25,7 @@
 #include "priv.h"
 #include "readconf.h"
 #include "search.h"
+#include "spool.h"
 
 /* ---- Before anything else ------------------------------------------------------------------------- */
 
@@ -169,7 +170,7 @@ static void change_identity(struct exim *e, const struct cmd_line *c)
 {
     unsigned f = c->mode->flags;
     struct err err = { 0 };
-    bool ok = (f & CMD_NEEDS_BROKER) != 0      ? priv_start(e, &err)
+    bool ok = (f & CMD_NEEDS_BROKER) != 0      ? spool_prepare(e, &err) && priv_start(e, &err)
               : (f & CMD_DROPS_TO_CALLER) != 0 ? priv_drop_to_caller(e, &err)
               : (f & CMD_DROPS_ROOT) != 0      ? priv_drop(e, &err)
                                                : true;
