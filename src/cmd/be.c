@@ -22,19 +22,11 @@ struct test {
     struct macros *macros;
 };
 
-static void fail_or_print(enum expand_rc rc, const struct expand_ctx *ctx, const char *value)
-{
-    if (rc == EXPAND_OK)
-        printf("%s\n", value);
-    else
-        printf("Failed: %s\n", ctx->err.msg == NULL ? "" : ctx->err.msg);
-}
-
 /* A macro definition, or a string to be expanded once macros are replaced in it. */
 static void test_line(struct test *t, const char *line)
 {
     size_t name = macros_name_length(line);
-    const char *text, *value = "";
+    const char *text, *value;
     struct err err = { 0 };
 
     if (name > 0) {
@@ -49,7 +41,10 @@ static void test_line(struct test *t, const char *line)
         return;
     }
     text = arena_strdup(t->ctx.arena, text);
-    fail_or_print(expand_text(&t->ctx, text, &value), &t->ctx, value);
+    if (expand_text(&t->ctx, text, &value) == EXPAND_OK)
+        printf("%s\n", value);
+    else
+        printf("Failed: %s\n", t->ctx.err.msg == NULL ? "" : t->ctx.err.msg);
 }
 
 /* One line without white space at its end; a backslash there joins it with the next, whose leading

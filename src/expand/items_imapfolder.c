@@ -17,7 +17,10 @@ struct folder {
     struct buf out;
     uint32_t bits; /* of UTF-16 not yet written */
     unsigned nbits;
-    bool shifted; /* within &...- */
+    bool shifted;  /* within &...- */
+    bool after_sep; /* one dot is enough */
+    char sep;
+    const char *specials;
 };
 
 static const char *charset_of(const struct expand_ctx *ctx)
@@ -87,35 +90,46 @@ static void put_shifted(struct folder *f, unsigned unit)
     put_base64(f, false);
 }
 
+/* One UTF-16 unit; false with ctx->err when there is no way to write it. */
+static bool put_unit(struct expand_ctx *ctx, struct folder *f, unsigned unit)
+{
+    bool ascii = unit >= ' ' && unit < 127;
+    char c = ascii ? (char)unit : '\0';
+    bool is_sep = ascii && c == f->sep, special = ascii && strchr(f->specials, c) != NULL;
+
+    if (is_sep && !f->after_sep)
+        put_plain(f, '.');
+    else if (!is_sep && (c == '.' || c == '/') && !special)
+        return eval_fail(ctx, "imapfolder: illegal character '%c'", c), false;
+    else if (!is_sep && ascii && !special)
+        put_plain(f, c);
+    else if (!is_sep)
+        put_shifted(f, unit);
+    f->after_sep = is_sep;
+    return true;
+}
+
 enum expand_rc item_imapfolder(struct expand_ctx *ctx, const struct item_node *n,
                                const char **out)
 {
     const char *v[ITEM_ARG_MAX];
-    struct folder f = { .out = buf_init(ctx->arena, EXPAND_RESULT_MAX) };
     struct str utf16;
     enum expand_rc rc = item_args(ctx, n, v);
 
     if (rc != EXPAND_OK)
         return rc;
-    char sep = v[1] == NULL ? '/' : *v[1];
-    const char *specials = v[2] == NULL ? "" : v[2];
-    if (sep == '\0' || (v[1] != NULL && v[1][1] != '\0'))
+    if (v[1] != NULL && strlen(v[1]) != 1)
         return eval_fail(ctx, "IMAP folder separator must be one character, found \"%s\"", v[1]);
+    struct folder f = { .out = buf_init(ctx->arena, EXPAND_RESULT_MAX),
+                        .sep = v[1] == NULL ? '/' : *v[1],
+                        .specials = v[2] == NULL ? "" : v[2] };
     if (!to_utf16(ctx, v[0], &utf16))
         return EXPAND_FAIL;
     for (size_t i = 0; i + 1 < utf16.len; i += 2) {
         unsigned unit = (unsigned)(unsigned char)utf16.p[i] << 8 | (unsigned char)utf16.p[i + 1];
-        char c = (char)unit;
-        bool ascii = unit >= ' ' && unit < 127;
 
-        if (ascii && c == sep)
-            put_plain(&f, '.');
-        else if (ascii && (c == '.' || c == '/') && strchr(specials, c) == NULL)
-            return eval_fail(ctx, "imapfolder: illegal character '%c'", c);
-        else if (ascii && strchr(specials, c) == NULL)
-            put_plain(&f, c);
-        else
-            put_shifted(&f, unit);
+        if (!put_unit(ctx, &f, unit))
+            return EXPAND_FAIL;
     }
     put_plain(&f, '\0');
     return eval_buf(ctx, &f.out, out);

@@ -114,10 +114,12 @@ static enum expand_rc reduce_list(struct expand_ctx *ctx, const struct expr_node
     struct list_iter it = list_begin(list, ':');
 
     while ((ctx->item = list_next(&it, ctx->arena)) != NULL) {
-        enum expand_rc rc = eval_nodes(ctx, fn, &ctx->value);
+        const char *value; /* not &ctx->value: what is evaluated may put that back */
+        enum expand_rc rc = eval_nodes(ctx, fn, &value);
 
         if (rc != EXPAND_OK)
             return rc;
+        ctx->value = value;
     }
     return EXPAND_OK;
 }

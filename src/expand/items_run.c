@@ -127,12 +127,11 @@ static enum expand_rc run_command(struct expand_ctx *ctx, char **argv, int *code
 enum expand_rc item_run(struct expand_ctx *ctx, const struct item_node *n, const char **out)
 {
     const char *command;
-    int code;
-    enum expand_rc rc = EXPAND_OK;
+    int code = 0;
 
     if (!eval_permitted(ctx, FORBID_RUN, "running a command is not permitted"))
         return EXPAND_FAIL;
-    rc = eval_nodes(ctx, n->arg[0], &command);
+    enum expand_rc rc = eval_nodes(ctx, n->arg[0], &command);
     if (rc == EXPAND_OK)
         rc = run_command(ctx, split(ctx->arena, command), &code);
     if (rc != EXPAND_OK)

@@ -143,6 +143,8 @@ bool op_numbers_check(struct compiler *c, struct operator_node *n)
 
     if (n->suffix == NULL)
         return compile_fail(c, "missing values after %s", n->name);
+    if (*p == '_')
+        return compile_fail(c, "non-digit after underscore in \"%s\"", n->name);
     n->n2 = -1;
     p = read_number(p + negative, &n->n1);
     if (negative)

@@ -7,48 +7,6 @@
 #include "base/ip.h"
 #include "base/str.h"
 
-/* ---- mask ---- */
-
-static enum expand_rc print_masked(struct expand_ctx *ctx, const struct ip *ip, unsigned bits,
-                                   bool normal, const char **out)
-{
-    char text[IP_TEXT_MAX];
-
-    if (ip->family == 4 || normal) {
-        *out = arena_printf(ctx->arena, "%s/%u", ip_print(ip, text), bits);
-        return EXPAND_OK;
-    }
-    /* Dots: a colon would end the key in an lsearch file. */
-    struct buf b = buf_init(ctx->arena, EXPAND_RESULT_MAX);
-    for (int i = 0; i < 16; i += 2)
-        buf_printf(&b, "%s%02x%02x", i == 0 ? "" : ".", ip->bytes[i], ip->bytes[i + 1]);
-    buf_printf(&b, "/%u", bits);
-    return eval_buf(ctx, &b, out);
-}
-
-enum expand_rc op_mask(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                       const char **out)
-{
-    const char *slash = strchr(in, '/');
-    struct ip ip;
-    unsigned bits = 0;
-
-    if (slash == NULL)
-        return eval_fail(ctx, ip_parse(in, &ip) ? "missing mask value in \"%s\""
-                                                : "\"%s\" is not an IP address",
-                         in);
-    const char *digits = slash + 1, *end = digits + strspn(digits, "0123456789");
-    if (!ip_parse(arena_strndup(ctx->arena, in, (size_t)(slash - in)), &ip) || *digits == '\0' ||
-        *end != '\0')
-        return eval_fail(ctx, "\"%s\" is not an IP address", in);
-    for (const char *p = digits; p < end && bits <= 128; p++)
-        bits = bits * 10 + (unsigned)(*p - '0');
-    if (bits > (ip.family == 4 ? 32U : 128U))
-        return eval_fail(ctx, "mask value too big in \"%s\"", in);
-    ip_mask(&ip, bits);
-    return print_masked(ctx, &ip, bits, n->suffix != NULL && strcmp(n->suffix, "n") == 0, out);
-}
-
 /* ---- IPv6 forms ---- */
 
 /* IPv4 addresses become ::ffff:a.b.c.d. */
@@ -86,18 +44,12 @@ enum expand_rc op_ipv6denorm(struct expand_ctx *ctx, const struct operator_node 
 }
 
 /* Exim shortens even a single zero group, and never writes dots. */
-enum expand_rc op_ipv6norm(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                           const char **out)
+static void print_short(struct buf *b, const struct ip *ip)
 {
-    struct buf b = buf_init(ctx->arena, EXPAND_RESULT_MAX);
-    struct ip ip;
     int best = 8, best_len = 0;
 
-    (void)n;
-    if (!parse_ipv6(ctx, in, &ip))
-        return EXPAND_FAIL;
     for (int i = 0, len = 0; i < 8; i++) {
-        len = group(&ip, i) == 0 ? len + 1 : 0;
+        len = group(ip, i) == 0 ? len + 1 : 0;
         if (len > best_len) {
             best_len = len;
             best = i - len + 1;
@@ -105,13 +57,67 @@ enum expand_rc op_ipv6norm(struct expand_ctx *ctx, const struct operator_node *n
     }
     for (int i = 0; i < 8; i++) {
         if (i == best) {
-            buf_add_cstr(&b, "::");
+            buf_add_cstr(b, "::");
             i += best_len - 1;
             continue;
         }
-        buf_printf(&b, "%s%x", i == 0 || i == best + best_len ? "" : ":", group(&ip, i));
+        buf_printf(b, "%s%x", i == 0 || i == best + best_len ? "" : ":", group(ip, i));
     }
+}
+
+enum expand_rc op_ipv6norm(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
+                           const char **out)
+{
+    struct buf b = buf_init(ctx->arena, EXPAND_RESULT_MAX);
+    struct ip ip;
+
+    (void)n;
+    if (!parse_ipv6(ctx, in, &ip))
+        return EXPAND_FAIL;
+    print_short(&b, &ip);
     return eval_buf(ctx, &b, out);
+}
+
+/* ---- mask ---- */
+
+static enum expand_rc print_masked(struct expand_ctx *ctx, const struct ip *ip, unsigned bits,
+                                   bool normal, const char **out)
+{
+    struct buf b = buf_init(ctx->arena, EXPAND_RESULT_MAX);
+    char text[IP_TEXT_MAX];
+
+    if (ip->family == 4)
+        buf_add_cstr(&b, ip_print(ip, text));
+    else if (normal)
+        print_short(&b, ip);
+    else /* dots: a colon would end the key in an lsearch file */
+        for (int i = 0; i < 8; i++)
+            buf_printf(&b, "%s%04x", i == 0 ? "" : ".", group(ip, i));
+    buf_printf(&b, "/%u", bits);
+    return eval_buf(ctx, &b, out);
+}
+
+enum expand_rc op_mask(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
+                       const char **out)
+{
+    const char *slash = strchr(in, '/');
+    struct ip ip;
+    unsigned bits = 0;
+
+    if (slash == NULL)
+        return eval_fail(ctx, ip_parse(in, &ip) ? "missing mask value in \"%s\""
+                                                : "\"%s\" is not an IP address",
+                         in);
+    const char *digits = slash + 1, *end = digits + strspn(digits, "0123456789");
+    if (!ip_parse(arena_strndup(ctx->arena, in, (size_t)(slash - in)), &ip) || *digits == '\0' ||
+        *end != '\0')
+        return eval_fail(ctx, "\"%s\" is not an IP address", in);
+    for (const char *p = digits; p < end && bits <= 128; p++)
+        bits = bits * 10 + (unsigned)(*p - '0');
+    if (bits > (ip.family == 4 ? 32U : 128U))
+        return eval_fail(ctx, "mask value too big in \"%s\"", in);
+    ip_mask(&ip, bits);
+    return print_masked(ctx, &ip, bits, n->suffix != NULL && strcmp(n->suffix, "n") == 0, out);
 }
 
 /* ---- reverse_ip ---- */

@@ -81,6 +81,24 @@ enum expand_rc op_expand(struct expand_ctx *ctx, const struct operator_node *n, 
 
 /* ---- quoting ---- */
 
+static enum expand_rc quoted(struct expand_ctx *ctx, const char *in, const char **out)
+{
+    struct buf b = result(ctx);
+
+    buf_add_char(&b, '"');
+    for (; *in != '\0'; in++) {
+        if (*in == '\n' || *in == '\r') {
+            buf_add_cstr(&b, *in == '\n' ? "\\n" : "\\r");
+            continue;
+        }
+        if (*in == '\\' || *in == '"')
+            buf_add_char(&b, '\\');
+        buf_add_char(&b, *in);
+    }
+    buf_add_char(&b, '"');
+    return eval_buf(ctx, &b, out);
+}
+
 enum expand_rc op_quote(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
                         const char **out)
 {
@@ -94,54 +112,30 @@ enum expand_rc op_quote(struct expand_ctx *ctx, const struct operator_node *n, c
         *out = in;
         return EXPAND_OK;
     }
-    struct buf b = result(ctx);
-    buf_add_char(&b, '"');
-    for (p = in; *p != '\0'; p++) {
-        if (*p == '\n' || *p == '\r') {
-            buf_add_cstr(&b, *p == '\n' ? "\\n" : "\\r");
-            continue;
-        }
-        if (*p == '\\' || *p == '"')
-            buf_add_char(&b, '\\');
-        buf_add_char(&b, *p);
-    }
-    buf_add_char(&b, '"');
-    return eval_buf(ctx, &b, out);
+    return quoted(ctx, in, out);
 }
 
-/* An RFC 5322 dot-atom needs no quotes. */
+/* A dot-atom needs no quotes; two dots in a row are let through, as in Exim. */
 static bool is_dot_atom(const char *s)
 {
-    static const char specials[] = "!#$%&'*+-/=?^_`{|}~";
+    size_t len = strlen(s);
 
-    for (char last = '.'; *s != '\0'; last = *s++)
-        if (*s == '.' ? last == '.' || s[1] == '\0'
-                      : !is_alnum(*s) && strchr(specials, *s) == NULL)
-            return false;
-    return true;
+    if (len == 0 || s[0] == '.' || s[len - 1] == '.')
+        return false;
+    while (is_alnum(*s) || (*s != '\0' && strchr("!#$%&'*+-/=?^_`{|}~.", *s) != NULL))
+        s++;
+    return *s == '\0';
 }
 
 enum expand_rc op_quote_local_part(struct expand_ctx *ctx, const struct operator_node *n,
                                    const char *in, const char **out)
 {
     (void)n;
-    if (*in != '\0' && is_dot_atom(in)) {
+    if (is_dot_atom(in)) {
         *out = in;
         return EXPAND_OK;
     }
-    struct buf b = result(ctx);
-    buf_add_char(&b, '"');
-    for (; *in != '\0'; in++) {
-        if (*in == '\n' || *in == '\r') {
-            buf_add_cstr(&b, *in == '\n' ? "\\n" : "\\r");
-            continue;
-        }
-        if (*in == '\\' || *in == '"')
-            buf_add_char(&b, '\\');
-        buf_add_char(&b, *in);
-    }
-    buf_add_char(&b, '"');
-    return eval_buf(ctx, &b, out);
+    return quoted(ctx, in, out);
 }
 
 struct lookup_quote {
@@ -210,15 +204,24 @@ enum expand_rc op_hexquote(struct expand_ctx *ctx, const struct operator_node *n
     return eval_buf(ctx, &b, out);
 }
 
+/* Tabs are left alone. */
 enum expand_rc op_escape(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
                          const char **out)
 {
     bool keep8 = ctx->exim != NULL && ctx->exim->config != NULL &&
                  ctx->exim->config->main.print_topbitchars;
+    struct buf b = result(ctx);
 
     (void)n;
-    *out = cstr_printable(ctx->arena, in, keep8);
-    return EXPAND_OK;
+    while (*in != '\0') {
+        size_t len = strcspn(in, "\t");
+
+        buf_add_cstr(&b, cstr_printable_len(ctx->arena, in, len, keep8));
+        in += len;
+        for (; *in == '\t'; in++)
+            buf_add_char(&b, '\t');
+    }
+    return eval_buf(ctx, &b, out);
 }
 
 enum expand_rc op_escape8bit(struct expand_ctx *ctx, const struct operator_node *n,

@@ -17,7 +17,7 @@ size_t utf8_decode(const char *s, uint32_t *cp)
     size_t more = lead < 0x80 ? 0 : lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1, n = 1;
 
     *cp = UINT32_MAX;
-    if ((lead >= 0x80 && lead < 0xc0) || lead >= 0xf8)
+    if ((lead >= 0x80 && lead < 0xc2) || lead >= 0xf8)
         return 1;
     uint32_t v = more == 0 ? lead : lead & (0x3fU >> more);
     for (; n <= more && ((unsigned char)s[n] & 0xc0) == 0x80; n++)

@@ -58,7 +58,7 @@ const char *strings_substr(struct expand_ctx *ctx, const char *s, long start, lo
 enum expand_rc strings_hash(struct expand_ctx *ctx, const char *s, long n, long m,
                             const char **out)
 {
-    static const char codes[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQWRSTUVWXYZ0123456789";
+    static const char codes[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     size_t size = strlen(s), want = (size_t)n;
 
     if (m < 0)
