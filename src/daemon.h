@@ -7,6 +7,7 @@
 #include "base/err.h"
 
 struct exim;
+struct queue_run_options;
 struct receive_options;
 
 struct daemon_options {
@@ -17,6 +18,7 @@ struct daemon_options {
     bool tls_on_connect;
     const char *config_filename;
     char **argv;            /* for re-reading on SIGHUP */
+    const struct queue_run_options *queue; /* -qff<time>; NULL: plain runs */
     const struct receive_options *receive; /* -odq ... for messages that come over the network; NULL: none */
     /* Reads the configuration as the command line says: a context like the one main made, with an arena
      * of its own; NULL with err when it is refused. NULL: SIGHUP changes nothing. */

@@ -10,13 +10,14 @@ struct arena;
 struct exim;
 struct message;
 
-enum queue_op { QUEUE_FREEZE, QUEUE_THAW, QUEUE_REMOVE, QUEUE_GIVE_UP, QUEUE_EDIT_SENDER,
+enum queue_op { QUEUE_FREEZE, QUEUE_THAW, QUEUE_REMOVE, QUEUE_EDIT_SENDER,
                 QUEUE_ADD_RECIPIENT, QUEUE_MARK_DELIVERED, QUEUE_MARK_ALL, QUEUE_VIEW_HEADERS,
                 QUEUE_VIEW_BODY, QUEUE_VIEW_LOG, QUEUE_VIEW_COPY };
-/* -Mf -Mt -Mrm ...: prints Exim's texts, logs; returns the exit status. arg: address or NULL. */
-int queue_operate(struct exim *e, enum queue_op op, const char *id, const char *arg);
+/* -Mf -Mt -Mrm ...: prints Exim's texts, logs; returns the exit status. args: addresses; the message
+ * is changed for all of them or not at all. */
+int queue_operate(struct exim *e, enum queue_op op, const char *id, char *const *args, int nargs);
 
-enum { QUEUE_LIST_UNDELIVERED_ONLY = 1, QUEUE_LIST_PLUS_GENERATED = 2, QUEUE_LIST_UNSORTED = 8 };
+enum { QUEUE_LIST_UNDELIVERED_ONLY = 1, QUEUE_LIST_PLUS_GENERATED = 2, QUEUE_LIST_IDS_ONLY = 4, QUEUE_LIST_UNSORTED = 8 };
 int queue_list(struct exim *e, unsigned flags, const char *const *ids, int nids); /* -bp family */
 int queue_count(struct exim *e);                                                 /* -bpc */
 

@@ -276,6 +276,64 @@ bool spool_remove(struct exim *e, struct message *m, struct err *err)
     return ok;
 }
 
+bool spool_purge(struct exim *e, const char *id, bool *found, struct err *err)
+{
+    static const char *const suffixes[] = { "-H", "-D", "-J" };
+    struct arena *a = arena_new("spool purge");
+    bool ok = true;
+
+    *found = false;
+    for (size_t i = 0; i < ARRAY_LEN(suffixes) && ok; i++) {
+        const char *path = spool_find(a, e, spool_input, id, suffixes[i]);
+
+        *found = *found || path != NULL;
+        ok = gone(path) || err_sys(err, e->arena, errno, "cannot remove %s%s", id, suffixes[i]);
+    }
+    ok = ok && (put_away_msglog(e, a, id) || err_sys(err, e->arena, errno, "cannot remove message log of %s", id));
+    arena_destroy(&a);
+    return ok;
+}
+
+static const char *part_path(struct arena *a, struct exim *e, const char *id, enum spool_part part)
+{
+    static const char *const suffixes[] = { "-H", "-D", "" };
+
+    return spool_find(a, e, part == SPOOL_PART_LOG ? spool_msglogs : spool_input, id, suffixes[part]);
+}
+
+bool spool_copy(struct exim *e, const char *id, enum spool_part part, off_t from, int out)
+{
+    struct arena *a = arena_new("spool copy");
+    const char *path = part_path(a, e, id, part);
+    int fd = path == NULL ? -1 : fd_open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+    char bytes[16384];
+    ssize_t got = -1;
+
+    for (off_t at = from; fd >= 0; at += got) {
+        got = fd_pread_full(fd, bytes, sizeof(bytes), at);
+        if (got <= 0 || !fd_write_all(out, bytes, (size_t)got))
+            break;
+    }
+    bool ok = fd >= 0 && got == 0;
+    int why = errno;
+    if (fd >= 0)
+        (void)fd_close(fd);
+    arena_destroy(&a);
+    errno = why;
+    return ok;
+}
+
+off_t spool_file_size(struct exim *e, const char *id, enum spool_part part)
+{
+    struct arena *a = arena_new("spool size");
+    const char *path = part_path(a, e, id, part);
+    struct stat st;
+    off_t size = path != NULL && lstat(path, &st) == 0 ? st.st_size : -1;
+
+    arena_destroy(&a);
+    return size;
+}
+
 /* ---- message logs ---- */
 
 void spool_msglog(struct exim *e, struct message *m, const char *fmt, ...)

@@ -52,6 +52,13 @@ bool spool_remove(struct exim *e, struct message *m, struct err *err) MUST_USE;
 struct spool_entry { char id[17]; char subdir; };
 /* All messages, unsorted; *out in a. sub 0: all, else one split directory. */
 bool spool_scan(struct exim *e, struct arena *a, struct spool_entry **out, size_t *count, struct err *err);
+/* The message's files whatever they hold, damaged ones too (-Mrm). *found: there was one. */
+bool spool_purge(struct exim *e, const char *id, bool *found, struct err *err) MUST_USE;
+/* Copies a file of the message to out as it is, from an offset on; errno on false. */
+enum spool_part { SPOOL_PART_HEADER, SPOOL_PART_DATA, SPOOL_PART_LOG };
+bool spool_copy(struct exim *e, const char *id, enum spool_part part, off_t from, int out) MUST_USE;
+off_t spool_file_size(struct exim *e, const char *id, enum spool_part part); /* -1: not there */
+enum { SPOOL_DATA_START = 19 }; /* of the body in a data file: after its own name */
 /* Removes what a crash left: files without an envelope, temporary ones; not younger than a minute. */
 void spool_clean(struct exim *e);
 /* -msglog file of a message: appends a line with the time before it (not before "*** ...", as in Exim's

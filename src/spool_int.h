@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "spool.h"
 
 struct exim;
 struct hash;
@@ -49,7 +50,7 @@ bool spool_tree_parse(struct message *m, struct str *text) MUST_USE;
 bool spool_line(struct str *text, struct str *line) MUST_USE;
 
 /* ---- files (spool_file.c) ---- */
-enum { SPOOL_ID_LINE = 19 }; /* "xxxxxx-yyyyyy-zz-D\n" */
+enum { SPOOL_ID_LINE = SPOOL_DATA_START }; /* "xxxxxx-yyyyyy-zz-D\n" */
 extern const char spool_input[], spool_msglogs[];
 /* The directory of id in the form that the configuration asks for, or in the other one. */
 const char *spool_dir(struct arena *a, const struct exim *e, const char *dir, const char *id, bool split);
