@@ -124,6 +124,7 @@ struct address {
     int log_cv;                            /* -1 none, 0 no, 1 yes, 2 dane */
     const char *log_verified_name;
     bool log_chunking, log_prdr, log_dnssec, log_tfo;
+    bool log_reused;                       /* not the first message of the connection: "*" after H= */
     int child_count, child_total;          /* children not yet settled; ever made in this run */
     struct address *dup_of;                /* the same delivery stands elsewhere: share its outcome */
     bool settled, list_child;              /* settled: counted; list_child: made by an errors_to redirection */

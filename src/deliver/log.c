@@ -70,7 +70,8 @@ static void add_host(struct delivery *d, struct buf *b, const struct address *ad
 
     if (h == NULL)
         return;
-    buf_printf(b, " H=%s [%s]", h->name, h->address == NULL ? "" : h->address);
+    buf_printf(b, " H=%s [%s]%s", h->name, h->address == NULL ? "" : h->address,
+               addr->log_reused && addr->result.rc == RC_OK ? "*" : "");
     if (wants(d, L_outgoing_port) && h->port > 0)
         buf_printf(b, ":%d", h->port);
     if (wants(d, L_dnssec) && h->dnssec_ok)

@@ -295,7 +295,7 @@ static void put_log_fields(struct buf *b, const struct address *addr)
     wire_put_cstr(b, addr->log_verified_name);
     wire_put_i64(b, addr->log_cv);
     wire_put_u8(b, (uint8_t)(addr->log_chunking | addr->log_prdr << 1 | addr->log_dnssec << 2 |
-                             addr->log_tfo << 3 | addr->remote_dsn << 4));
+                             addr->log_tfo << 3 | addr->remote_dsn << 4 | addr->log_reused << 5));
 }
 
 static void get_log_fields(struct wire_reader *r, struct arena *a, struct address *addr)
@@ -317,6 +317,7 @@ static void get_log_fields(struct wire_reader *r, struct arena *a, struct addres
     addr->log_dnssec = bits & 4;
     addr->log_tfo = bits & 8;
     addr->remote_dsn = bits & 16;
+    addr->log_reused = bits & 32;
 }
 
 void report_put_result(struct buf *b, const struct address *addr)
