@@ -79,6 +79,21 @@ static const struct transport_driver *const transports[] = {
 };
 
 static const struct auth_driver *const auths[] = {
+#ifdef AUTH_CRAM_MD5
+    &auth_cram_md5,
+#endif
+#ifdef AUTH_DOVECOT
+    &auth_dovecot,
+#endif
+#ifdef AUTH_EXTERNAL
+    &auth_external,
+#endif
+#ifdef AUTH_PLAINTEXT
+    &auth_plaintext,
+#endif
+#ifdef AUTH_TLS
+    &auth_tls,
+#endif
     NULL,
 };
 

@@ -56,6 +56,17 @@ struct auth_driver {
 /* server_condition in context. */
 enum auth_rc auth_check_condition(struct expand_ctx *ctx, const struct expr *condition, struct err *err);
 
+/* Puts a value into the next of $auth1..$auth3 and $1..$3 (up to the n-th); copied into the context's arena. */
+void auth_set_value(struct expand_ctx *ctx, int n, struct str value);
+/* Splits data at its NULs into the next values; *n is how many are set so far. */
+void auth_set_values(struct expand_ctx *ctx, struct str data, int *n);
+/* Decodes the server's prompt in a 334 reply; false when it is not base64. */
+bool auth_client_prompt(struct expand_ctx *ctx, const char *text, struct str *out);
+/* A prompt, or what else the server said: AUTH_OK for 235, AUTH_FAIL. AUTH_UNEXPECTED: it asks for more. */
+enum auth_rc auth_client_verdict(int code);
+
+extern const struct auth_driver auth_cram_md5, auth_dovecot, auth_external, auth_plaintext, auth_tls;
+
 const struct auth_driver *auth_driver_find(const char *name); /* drtables.c */
 const struct auth_driver *const *auth_drivers(size_t *count);
 extern const struct option auth_options[]; /* generic ones, sorted; auths/generic.c */

@@ -31,7 +31,7 @@ const char *smtp_auth_list(struct smtp_state *st)
     const struct config *c = st->e->config;
 
     for (size_t i = 0; i < c->authenticator_count; i++)
-        if (is_offered(st, c->authenticators[i]))
+        if (strcmp(c->authenticators[i]->driver->name, "tls") != 0 && is_offered(st, c->authenticators[i]))
             buf_printf(&b, " %s", c->authenticators[i]->public_name);
     return buf_cstr(&b);
 }
@@ -86,7 +86,7 @@ static const char *reply_of(enum auth_rc rc)
     }
 }
 
-static void succeeded(struct smtp_state *st, const struct authenticator *au, const char *id)
+static void adopt(struct smtp_state *st, const struct authenticator *au, const char *id)
 {
     struct session *s = st->s;
 
@@ -97,7 +97,6 @@ static void succeeded(struct smtp_state *st, const struct authenticator *au, con
     s->authentication_failed = false;
     st->authenticator = au;
     smtp_set_protocol(st);
-    smtp_reply(st, "%s", reply_of(AUTH_OK));
 }
 
 static void failed(struct smtp_state *st, const struct authenticator *au, enum auth_rc rc, const char *id,
@@ -125,10 +124,37 @@ static void run(struct smtp_state *st, const struct authenticator *au, const cha
     if (st->input != SMTP_IN_OK)
         return; /* the client has gone: the next read says so */
     const char *id = rc == AUTH_OK || rc == AUTH_FAIL || rc == AUTH_DEFER ? set_id(st, au, &ctx) : NULL;
-    if (rc == AUTH_OK)
-        succeeded(st, au, id);
-    else
+    if (rc == AUTH_OK) {
+        adopt(st, au, id);
+        smtp_reply(st, "%s", reply_of(AUTH_OK));
+    } else {
         failed(st, au, rc, id, rc == AUTH_DEFER || rc == AUTH_ERROR ? call.err.msg : NULL);
+    }
+}
+
+static enum auth_rc no_challenge(void *arg, struct str text, struct str *response)
+{
+    (void)arg;
+    (void)text;
+    (void)response;
+    return AUTH_UNEXPECTED;
+}
+
+void smtp_auth_by_tls(struct smtp_state *st)
+{
+    const struct config *c = st->e->config;
+
+    for (size_t i = 0; i < c->authenticator_count && st->s->host_authenticated == NULL; i++) {
+        const struct authenticator *au = c->authenticators[i];
+        struct expand_ctx ctx;
+
+        if (strcmp(au->driver->name, "tls") != 0 || !is_offered(st, au))
+            continue;
+        smtp_context(st, &ctx);
+        struct auth_server_call call = { .ctx = &ctx, .challenge = no_challenge };
+        if (au->driver->server(au, &call) == AUTH_OK)
+            adopt(st, au, set_id(st, au, &ctx));
+    }
 }
 
 static const struct authenticator *find(struct smtp_state *st, const char *mechanism)

@@ -239,6 +239,8 @@ static void greet(struct smtp_state *st, const char *verb, bool esmtp)
     s->helo_seen = true;
     s->esmtp = esmtp;
     forget_extensions(s);
+    if (esmtp && s->tls_in.active && s->host_authenticated == NULL)
+        smtp_auth_by_tls(st);
     smtp_set_protocol(st);
     if (!esmtp) {
         smtp_reply(st, "%s %s", code, text);

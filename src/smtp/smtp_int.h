@@ -164,6 +164,7 @@ void smtp_set_protocol(struct smtp_state *st); /* after HELO, AUTH, STARTTLS */
 bool smtp_tls_on_connect(struct smtp_state *st);
 /* auth.c: " PLAIN LOGIN" for EHLO; "" when none is offered */
 const char *smtp_auth_list(struct smtp_state *st);
+void smtp_auth_by_tls(struct smtp_state *st); /* authenticators that look at the certificate only */
 
 /* params.c: splits "addr KEY=value KEY" from the right */
 struct smtp_param {
