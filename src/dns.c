@@ -394,3 +394,13 @@ const char *dns_reverse_name(struct arena *a, const struct ip *ip)
     }
     return arena_printf(a, "%.*sip6.arpa", (int)(at - text), text);
 }
+
+void dns_swap_patience(struct resolver *r, int *retrans, int *retry)
+{
+    int old_retrans = r->state.retrans, old_retry = r->state.retry;
+
+    r->state.retrans = *retrans;
+    r->state.retry = *retry;
+    *retrans = old_retrans;
+    *retry = old_retry;
+}

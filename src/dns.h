@@ -63,6 +63,8 @@ bool dns_is_overridden(const struct resolver *r); /* a test server is in use */
 /* Looks up name (absolute), following CNAMEs; the answer lives in a. */
 enum dns_rc dns_query(struct resolver *r, struct arena *a, const char *name, int type,
                       bool want_dnssec, struct dns_answer *out);
+/* Exchanges the time-out (seconds) and the number of tries with those given: for dnsdb's modifiers. */
+void dns_swap_patience(struct resolver *r, int *retrans, int *retry);
 /* Parses one packet; what the fuzzer drives. False when malformed. */
 bool dns_parse(struct arena *a, const unsigned char *packet, size_t len, int type, struct dns_answer *out);
 const char *dns_reverse_name(struct arena *a, const struct ip *ip); /* in-addr.arpa, ip6.arpa */
