@@ -52,11 +52,14 @@ struct tls_client_want {
     bool report_only;              /* count and log what would be refused */
     bool request_ocsp, require_ocsp;
     bool resumption;
+    const char *resume_label;      /* host_name_extract: which of many servers behind the name */
     const struct dns_answer *tlsa; /* DANE: usable set, or NULL */
     const char *const *dane_names; /* base and next-hop domains, NULL-terminated */
     const char *dane_ciphers;
     const struct expr *event_action; /* tls:cert */
 };
+/* A digest of all that a verdict on the connection depends on. */
+const char *tls_client_key(struct arena *a, const struct tls_client_want *w);
 enum tls_client_rc { TLS_CLIENT_OK, TLS_CLIENT_FAILED, TLS_CLIENT_VERIFY_FAILED, TLS_CLIENT_CONFIG };
 enum tls_client_rc tls_client_start(struct expand_ctx *ctx, struct arena *a, int fd, int64_t deadline_ms,
                                     const struct tls_client_want *w, struct tls_session **out,

@@ -58,7 +58,7 @@ static void set_sni(struct client *c)
     if (sni == NULL || *sni == '\0' || ip_parse(sni, &ip)) /* RFC 6066: names only */
         return;
     if (SSL_set_tlsext_host_name(c->session->ssl, sni) == 1)
-        c->call->info->sni = sni;
+        c->call->info->sni = arena_strdup(c->arena, sni);
 }
 
 static void set_verification(struct client *c)
@@ -80,7 +80,7 @@ static void offer_session(struct client *c)
 
     if (!c->want->resumption || c->dane)
         return;
-    c->resume_key = tls_resume_key(c->arena, c->want);
+    c->resume_key = tls_client_key(c->arena, c->want);
     (void)tls_resume_offer(r, c->session->ssl, c->resume_key, &c->known);
 }
 
@@ -138,7 +138,7 @@ static const char *check_names(struct client *c)
         return name_fault(c, r.why);
     if ((r.by_wildcard || r.by_cn) && !tls_chain_permits(c->verdict->chain, r.reference))
         return name_fault(c, "certificate name not permitted by the name constraints of its CA");
-    info->verified_name = r.matched;
+    info->verified_name = arena_strdup(c->arena, r.matched);
     return NULL;
 }
 

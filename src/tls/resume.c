@@ -69,7 +69,7 @@ static void add(struct buf *b, const char *s)
 }
 
 /* Everything that a verdict depends on: a session verified for one name or policy serves no other. */
-const char *tls_resume_key(struct arena *a, const struct tls_client_want *w)
+const char *tls_client_key(struct arena *a, const struct tls_client_want *w)
 {
     struct buf b = buf_init(a, 1024 * 1024);
     unsigned char md[DIGEST_MAX];
@@ -85,8 +85,10 @@ const char *tls_resume_key(struct arena *a, const struct tls_client_want *w)
     add(&b, w->names);
     add(&b, w->alpn);
     add(&b, w->eccurve);
-    buf_printf(&b, "%d %d%d%d%d%d%d", w->port, w->verify_required, w->verify_try, w->verify_names,
-               w->report_only, w->request_ocsp, w->require_ocsp);
+    add(&b, w->resume_label);
+    buf_printf(&b, "%d %ld %d%d%d%d%d%d%d", w->port, w->dh_min_bits, w->verify_required, w->verify_try, w->verify_names,
+               w->report_only, w->request_ocsp, w->require_ocsp,
+               w->require_alpn);
     size_t n = digest("sha256", buf_view(&b), md);
 
     return hex_encode(a, md, n, false);

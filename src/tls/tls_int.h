@@ -132,7 +132,6 @@ bool tls_server_run(struct tls_server_call *call, struct tls_session **out);
 struct tls_remembered { const char *verified_name, *ocsp; bool verified; };
 struct tls_resume;
 struct tls_resume *tls_resume_new(struct arena *a);
-const char *tls_resume_key(struct arena *a, const struct tls_client_want *w);
 /* Offers the session kept under key, if any; *out then says what was found when it was made. */
 bool tls_resume_offer(struct tls_resume *r, SSL *ssl, const char *key, struct tls_remembered *out);
 /* Sessions that arrive on ssl from now on are kept with these facts; a and key live as long as ssl. */
