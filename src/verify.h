@@ -8,6 +8,7 @@
 
 struct address;
 struct expand_ctx;
+struct hash;
 
 enum verify_flag {
     VERIFY_SENDER = 1 << 0,     /* else recipient */
@@ -43,7 +44,14 @@ enum rc verify_header_names_ascii(struct expand_ctx *ctx, const char **log_msg);
 enum rc verify_not_blind(struct expand_ctx *ctx, bool case_sensitive);
 enum rc verify_header_sender(struct expand_ctx *ctx, const struct verify_options *o,
                              const char **log_msg, const char **user_msg, const char **which);
-/* Prints routing as -bt/-bv do; exit status 0 ok, 1 defer?, 2 fail as Exim's. */
-int verify_print(struct expand_ctx *ctx, const char *address, const struct verify_options *o);
+/* Prints routing as -bt (VERIFY_ADDRESS_TEST) and -bv do; 0 all went well, 1 something deferred, 2
+ * something failed. full: every generated address is looked at, as -bt and -bv with -v do. details:
+ * the caller may see why. seen: deliveries printed so far, for "duplicate". */
+struct verify_print {
+    bool full, details;
+    struct hash *seen;
+};
+int verify_print(struct expand_ctx *ctx, const char *address, const struct verify_options *o,
+                 const struct verify_print *how);
 
 #endif

@@ -1,0 +1,115 @@
+#include "verify.h"
+
+#include <string.h>
+
+#include "address.h"
+#include "base/arena.h"
+#include "base/debug.h"
+#include "config/config.h"
+#include "exim.h"
+#include "transports/transport.h"
+#include "verify_int.h"
+
+enum { STEPS_MAX = 1000 };
+
+enum route_mode verify_mode(const struct verify_options *o)
+{
+    if (o->flags & VERIFY_ADDRESS_TEST)
+        return ROUTE_TEST;
+    if (o->flags & VERIFY_EXPN)
+        return ROUTE_EXPN;
+    return o->flags & VERIFY_SENDER ? ROUTE_VERIFY_SENDER : ROUTE_VERIFY_RECIPIENT;
+}
+
+struct address *verify_start(struct expand_ctx *ctx, const char *text, const struct verify_options *o,
+                             struct verify_result *r)
+{
+    const struct config *c = ctx->exim->config;
+    struct address *addr;
+
+    if (strrchr(text, '@') != NULL) {
+        addr = address_new(ctx->arena, text);
+    } else if (o->flags & VERIFY_QUALIFY) {
+        addr = address_new(ctx->arena, arena_printf(ctx->arena, "%s@%s", text,
+                                                    o->flags & VERIFY_SENDER ? c->qualify_domain
+                                                                             : c->qualify_recipient));
+    } else {
+        *r = (struct verify_result){ .rc = RC_FAIL, .failure = "qualify" };
+        r->message = arena_printf(ctx->arena, "A domain is required for \"%s\"", text);
+        r->user_message = r->message;
+        return NULL;
+    }
+    (void)address_split(ctx->arena, addr);
+    return addr;
+}
+
+static size_t count(const struct address *list)
+{
+    size_t n = 0;
+
+    for (; list != NULL; list = list->next)
+        n++;
+    return n;
+}
+
+/* The router took it: onto hosts, where a callout may ask further, or into a mailbox here. */
+static void accepted(struct expand_ctx *ctx, struct address *addr, const struct verify_options *o,
+                     struct verify_result *r)
+{
+    bool remote = addr->transport == NULL || !(addr->transport->driver->flags & TRANSPORT_LOCAL);
+
+    r->rc = RC_OK;
+    r->routed = true;
+    if (o->callout > 0 && remote && !(addr->flags & ADDR_PIPE_FILE_REPLY))
+        verify_callout(ctx, addr, o, r);
+}
+
+static void refused(const struct address *addr, enum route_rc rc, struct verify_result *r)
+{
+    const struct addr_result *res = &addr->result;
+
+    r->rc = rc == ROUTE_DEFER ? RC_DEFER : RC_FAIL;
+    r->failure = "route";
+    r->message = res->user_message != NULL ? res->user_message : res->message;
+    /* Why an address cannot be resolved just now is for the log, unless :defer: says so. */
+    r->user_message = rc == ROUTE_DEFER ? res->user_message : r->message;
+}
+
+/* One address. The next one to look at, or NULL: r is set. */
+static struct address *step(struct expand_ctx *ctx, struct address *addr, const struct verify_options *o,
+                            struct verify_result *r)
+{
+    struct route_results res = { 0 };
+    enum route_rc rc = route_address(ctx, addr, verify_mode(o), &res);
+
+    r->addr = addr;
+    r->address_data = addr->address_data;
+    if (rc == ROUTE_FAIL || rc == ROUTE_DEFER) {
+        refused(addr, rc, r);
+        return NULL;
+    }
+    r->rc = RC_OK;
+    struct address *queued = res.remote != NULL ? res.remote : res.local;
+    if (queued != NULL) {
+        accepted(ctx, queued, o, r);
+        return NULL;
+    }
+    /* A redirection to one address: that must be good. To several: a list, which is. */
+    if (count(res.children) != 1 || (o->flags & VERIFY_SUCCESS_ON_REDIRECT))
+        return NULL;
+    return res.children;
+}
+
+struct verify_result verify_address(struct expand_ctx *ctx, const char *address, const struct verify_options *o)
+{
+    struct verify_result r = { .rc = RC_OK };
+    struct address *addr = verify_start(ctx, address, o, &r);
+
+    DEBUG(D_VERIFY) debug_printf("verifying %s address %s\n", o->flags & VERIFY_SENDER ? "sender" : "recipient",
+                                 address);
+    for (int i = 0; addr != NULL && i < STEPS_MAX; i++)
+        addr = step(ctx, addr, o, &r);
+    DEBUG(D_VERIFY) debug_printf("verification of %s: %s\n", address,
+                                 r.rc == RC_OK ? "ok" : r.rc == RC_FAIL ? "failed" : "deferred");
+    return r;
+}
