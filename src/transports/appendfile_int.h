@@ -107,7 +107,7 @@ int append_create(struct append *ap, const char *path); /* new file with the mod
 /* fsync, close, all or nothing. */
 bool append_finish(struct append *ap, int fd);
 
-/* ---- maildirsize.c ---- */
+/* ---- appendfile_maildirsize.c ---- */
 struct maildirsize {
     const char *top, *path;    /* of the mailbox; of the file */
     bool counts;               /* the directory delivered to takes part */
