@@ -33,7 +33,7 @@ struct dns_record {
     struct ip ip;          /* A, AAAA */
     const char *name;      /* CNAME, NS, PTR, MX, SRV target, SOA mname: lower case, no final dot */
     uint16_t priority, weight, port; /* MX, SRV */
-    struct str text;       /* TXT, SPF: strings joined; each string in text_parts for dnsdb */
+    struct str text;       /* SOA: mailbox name; TXT, SPF: strings joined; each string in text_parts for dnsdb */
     const struct str *text_parts;
     size_t text_part_count;
     struct { uint8_t usage, selector, matching; struct str data; } tlsa;

@@ -66,6 +66,7 @@ static bool read_soa(struct reader *r, const struct dns_rr *rr, struct dns_recor
 
     if (second == 0 || rr->rdlen - first - second < 20)
         return false;
+    rec->text = str_from(arena_strdup(r->arena, name));
     const unsigned char *p = rr->rdata + first + second;
     for (size_t i = 0; i < 5; i++, p += 4)
         rec->soa[i] = (uint32_t)get16(p) << 16 | get16(p + 2);

@@ -98,6 +98,20 @@ static const struct auth_driver *const auths[] = {
 };
 
 static const struct lookup_driver *const lookups[] = {
+#ifdef LOOKUP_CDB
+    &lookup_cdb,
+#endif
+#ifdef LOOKUP_DBM
+    &lookup_dbm,
+    &lookup_dbmjz,
+    &lookup_dbmnz,
+#endif
+#ifdef LOOKUP_DNSDB
+    &lookup_dnsdb,
+#endif
+#ifdef LOOKUP_DSEARCH
+    &lookup_dsearch,
+#endif
 #ifdef LOOKUP_LSEARCH
     &lookup_iplsearch,
     &lookup_lsearch,
@@ -105,6 +119,9 @@ static const struct lookup_driver *const lookups[] = {
 #endif
 #ifdef LOOKUP_PASSWD
     &lookup_passwd,
+#endif
+#ifdef LOOKUP_SQLITE
+    &lookup_sqlite,
 #endif
 #ifdef LOOKUP_LSEARCH
     &lookup_wildlsearch,

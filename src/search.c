@@ -239,6 +239,19 @@ static bool has_option(const char *options, const char *want)
     return false;
 }
 
+/* The value of "name=value" among options; NULL: not there. */
+static const char *option_value(struct arena *a, const char *options, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (const char *p = options; p != NULL && *p != '\0'; p = strchr(p, ',')) {
+        p += *p == ',';
+        if (strncmp(p, name, len) == 0)
+            return arena_strndup(a, p + len, strcspn(p + len, ","));
+    }
+    return NULL;
+}
+
 struct request {
     struct search *search;
     struct expand_ctx *ctx;
@@ -408,7 +421,9 @@ static const char *query_file(struct arena *a, const char **query)
 static enum rc find_query(struct request *r, const char *query)
 {
     if ((r->type->driver->flags & LOOKUP_ABSFILEQUERY) != 0 && *r->filename == '\0') {
-        r->filename = query_file(r->ctx->arena, &query);
+        const char *file = option_value(r->ctx->arena, r->type->options, "file=");
+
+        r->filename = file != NULL ? file : query_file(r->ctx->arena, &query);
         if (r->filename == NULL) {
             err_set(&r->ctx->err, r->ctx->arena, "absolute file name expected for \"%s\" lookup",
                     r->type->driver->name);

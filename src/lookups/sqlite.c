@@ -25,7 +25,6 @@ struct library {
     __typeof__(sqlite3_column_count) *column_count;
     __typeof__(sqlite3_column_name) *column_name;
     __typeof__(sqlite3_column_text) *column_text;
-    __typeof__(sqlite3_changes) *changes;
     __typeof__(sqlite3_errmsg) *errmsg;
 };
 
@@ -48,8 +47,7 @@ static const struct library *load(struct lookup_call *call)
         !SYMBOL(busy_timeout, "sqlite3_busy_timeout") || !SYMBOL(prepare, "sqlite3_prepare_v2") ||
         !SYMBOL(step, "sqlite3_step") || !SYMBOL(finalize, "sqlite3_finalize") ||
         !SYMBOL(column_count, "sqlite3_column_count") || !SYMBOL(column_name, "sqlite3_column_name") ||
-        !SYMBOL(column_text, "sqlite3_column_text") || !SYMBOL(changes, "sqlite3_changes") ||
-        !SYMBOL(errmsg, "sqlite3_errmsg")) {
+        !SYMBOL(column_text, "sqlite3_column_text") || !SYMBOL(errmsg, "sqlite3_errmsg")) {
         err_set(&call->err, call->arena, "failed to load the SQLite library: %s", dlerror());
         return NULL;
     }
@@ -84,10 +82,10 @@ static void close_db(void *handle)
     (void)c->lib->close(c->db);
 }
 
-/* As a value of "name=value": quoted when it is empty or has white space or quotes. */
+/* As a value of "name=value": quoted when it is empty or has white space. */
 static void add_quoted(struct buf *b, const char *value)
 {
-    if (*value != '\0' && value[strcspn(value, " \t\n\"'\\=")] == '\0') {
+    if (*value != '\0' && value[strcspn(value, " \t\n\r\v\f")] == '\0') {
         buf_add_cstr(b, value);
         buf_add_char(b, ' ');
         return;
@@ -111,7 +109,7 @@ static void add_row(struct connection *c, sqlite3_stmt *stmt, struct buf *b)
     for (int i = 0; i < n; i++) {
         const char *value = (const char *)c->lib->column_text(stmt, i);
 
-        value = value == NULL ? "" : value;
+        value = value == NULL ? "<NULL>" : value;
         if (n == 1) {
             buf_add_cstr(b, value);
         } else {
@@ -153,10 +151,8 @@ static enum rc find(struct lookup_call *call)
             return failed(call);
     }
     call->nocache = !select; /* it changed something: the next answer may differ */
-    if (select && rows == 0)
+    if (rows == 0)
         return RC_FAIL;
-    if (!select)
-        buf_printf(&b, "%d", c->lib->changes(c->db));
     call->result = buf_cstr(&b);
     return RC_OK;
 }
