@@ -41,7 +41,8 @@ static enum expand_rc run(struct expand_ctx *ctx, const struct expr_node *progra
     enum expand_rc rc = eval_nodes(ctx, program, out);
 
     DEBUG(D_EXPAND)
-    debug_printf("expanding: %s\n   result: %s\n", text, rc == EXPAND_OK ? *out : ctx->err.msg);
+    debug_printf("expanding: %s\n   result: %s\n", text,
+                 rc == EXPAND_OK ? *out : ctx->err.msg);
     return rc;
 }
 
@@ -67,7 +68,8 @@ enum expand_rc expand_text(struct expand_ctx *ctx, const char *text, const char 
     return run(ctx, program, text, out);
 }
 
-enum expand_rc expand_bool(struct expand_ctx *ctx, const struct expr *e, bool dflt, bool *out)
+enum expand_rc expand_bool(struct expand_ctx *ctx, const struct expr *e, bool dflt,
+                           bool *out)
 {
     const char *s;
 
@@ -79,7 +81,8 @@ enum expand_rc expand_bool(struct expand_ctx *ctx, const struct expr *e, bool df
         *out = false;
     if (rc != EXPAND_OK)
         return rc == EXPAND_FORCED ? EXPAND_OK : rc;
-    *out = *s != '\0' && strcmp(s, "0") != 0 && !cstr_ieq(s, "no") && !cstr_ieq(s, "false");
+    *out =
+        *s != '\0' && strcmp(s, "0") != 0 && !cstr_ieq(s, "no") && !cstr_ieq(s, "false");
     return EXPAND_OK;
 }
 

@@ -31,7 +31,8 @@ static bool prepare(struct regex *re)
         return false;
     pcre2_set_match_limit(re->limits, MATCH_LIMIT);
     pcre2_set_heap_limit(re->limits, HEAP_LIMIT_KIB);
-    (void)pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE); /* without JIT it is only slower */
+    (void)pcre2_jit_compile(re->code,
+                            PCRE2_JIT_COMPLETE); /* without JIT it is only slower */
     return true;
 }
 
@@ -42,13 +43,15 @@ const struct regex *regex_compile(struct arena *a, const char *pattern, unsigned
     int code;
     PCRE2_SIZE at;
 
-    re->code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
-                             flags & REGEX_CASELESS ? PCRE2_CASELESS : 0, &code, &at, NULL);
+    re->code =
+        pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
+                      flags & REGEX_CASELESS ? PCRE2_CASELESS : 0, &code, &at, NULL);
     if (re->code == NULL) {
         PCRE2_UCHAR text[128];
 
         (void)pcre2_get_error_message(code, text, sizeof(text));
-        err_set(err, a, "regular expression error in \"%s\": %s at offset %zu", pattern, text, at);
+        err_set(err, a, "regular expression error in \"%s\": %s at offset %zu", pattern,
+                text, at);
         return NULL;
     }
     if (!prepare(re))
@@ -64,17 +67,18 @@ static int run(const struct regex *re, struct str s, size_t start, uint32_t opti
     int n = pcre2_match(re->code, p, s.len, start, options, re->data, re->limits);
 
     if (n == PCRE2_ERROR_JIT_STACKLIMIT) /* the interpreter uses the heap instead */
-        n = pcre2_match(re->code, p, s.len, start, options | PCRE2_NO_JIT, re->data, re->limits);
+        n = pcre2_match(re->code, p, s.len, start, options | PCRE2_NO_JIT, re->data,
+                        re->limits);
     if (n == PCRE2_ERROR_NOMATCH)
         return 0;
     return n == 0 ? CAPTURE_MAX : n; /* 0: more groups than CAPTURE_MAX */
 }
 
-enum rc regex_find(const struct regex *re, struct arena *a, struct str subject, size_t start,
-                   bool not_empty, struct regex_spans *out, struct err *err)
+enum rc regex_find(const struct regex *re, const struct regex_search *at,
+                   struct regex_spans *out, struct arena *a, struct err *err)
 {
-    uint32_t options = not_empty ? PCRE2_NOTEMPTY_ATSTART | PCRE2_ANCHORED : 0;
-    int n = run(re, subject, start, options);
+    uint32_t options = at->not_empty ? PCRE2_NOTEMPTY_ATSTART | PCRE2_ANCHORED : 0;
+    int n = run(re, at->subject, at->start, options);
 
     if (n == 0)
         return RC_FAIL;
@@ -88,7 +92,8 @@ enum rc regex_find(const struct regex *re, struct arena *a, struct str subject, 
     const PCRE2_SIZE *v = pcre2_get_ovector_pointer(re->data);
     out->count = n;
     for (int i = 0; i < n; i++) {
-        bool set = v[2 * i] != PCRE2_UNSET && v[2 * i] <= v[2 * i + 1]; /* \K can cross them */
+        bool set =
+            v[2 * i] != PCRE2_UNSET && v[2 * i] <= v[2 * i + 1]; /* \K can cross them */
 
         out->v[i].from = set ? (ptrdiff_t)v[2 * i] : -1;
         out->v[i].to = set ? (ptrdiff_t)v[2 * i + 1] : -1;
@@ -100,13 +105,15 @@ enum rc regex_match(const struct regex *re, struct arena *a, struct str subject,
                     struct captures *out, struct err *err)
 {
     struct regex_spans spans;
-    enum rc rc = regex_find(re, a, subject, 0, false, &spans, err);
+    enum rc rc =
+        regex_find(re, &(struct regex_search){ .subject = subject }, &spans, a, err);
 
     if (rc != RC_OK || out == NULL)
         return rc;
     out->count = spans.count;
     for (int i = 0; i < CAPTURE_MAX; i++) {
-        struct regex_span s = i < spans.count ? spans.v[i] : (struct regex_span){ -1, -1 };
+        struct regex_span s =
+            i < spans.count ? spans.v[i] : (struct regex_span){ -1, -1 };
 
         if (i >= spans.count)
             out->v[i] = NULL;

@@ -36,14 +36,18 @@ enum rc regex_match(const struct regex *re, struct arena *a, struct str subject,
 /* Yes or no only; a limit counts as no. */
 bool regex_test(const struct regex *re, struct str subject) MUST_USE;
 
-/* One step of a global substitution: search from `start`. spans are byte offsets into subject, {-1,-1}
- * for unset groups. not_empty: an empty match right at start is not one. */
+/* One step of a global substitution. Spans are byte offsets into the subject, {-1,-1} for unset groups. */
 struct regex_span { ptrdiff_t from, to; };
 struct regex_spans {
     int count;
     struct regex_span v[CAPTURE_MAX];
 };
-enum rc regex_find(const struct regex *re, struct arena *a, struct str subject, size_t start, bool not_empty,
-                   struct regex_spans *out, struct err *err) MUST_USE;
+struct regex_search {
+    struct str subject;
+    size_t start;   /* where in subject to begin */
+    bool not_empty; /* the match must begin at start and not be empty */
+};
+enum rc regex_find(const struct regex *re, const struct regex_search *at, struct regex_spans *out,
+                   struct arena *a, struct err *err) MUST_USE;
 
 #endif

@@ -47,8 +47,8 @@ static void test_line(struct test *t, const char *line)
         printf("Failed: %s\n", t->ctx.err.msg == NULL ? "" : t->ctx.err.msg);
 }
 
-/* One line without white space at its end; a backslash there joins it with the next, whose leading
- * white space goes. False at the end of the input. */
+/* One line without white space at its end; a backslash there joins it with the next,
+ * whose leading white space goes. False at the end of the input. */
 static bool read_line(struct buf *b)
 {
     char part[4096];

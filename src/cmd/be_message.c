@@ -35,12 +35,13 @@ void be_split_address(struct arena *a, const char *text, const char **address, i
     }
 }
 
-/* The end of a header line that begins at p, with its continuation lines; NULL: not a header line. */
+/* The end of a header line that begins at p, with its continuation lines; NULL: not a
+ * header line. */
 static const char *header_end(const char *p, const char *end)
 {
     const char *colon = p;
 
-    while (colon < end && *colon > ' ' && *colon < 127 && *colon != ':')
+    while (colon<end && * colon> ' ' && *colon < 127 && *colon != ':')
         colon++;
     while (colon < end && is_blank(*colon))
         colon++;
@@ -61,7 +62,8 @@ static const char *add_headers(struct message *m, const char *p, const char *end
 
     while (p < end && (next = header_end(p, end)) != NULL) {
         bool open = next[-1] != '\n';
-        const char *text = arena_printf(m->arena, "%.*s%s", (int)(next - p), p, open ? "\n" : "");
+        const char *text =
+            arena_printf(m->arena, "%.*s%s", (int)(next - p), p, open ? "\n" : "");
 
         header_append(&m->headers, m->arena, header_type_of(text), text);
         m->message_linecount++;

@@ -5,9 +5,10 @@
 /* Strings after the arguments: nothing, {yes}, {yes}{no} or {yes}fail. */
 static bool bad_strings(struct compiler *c, const char *what)
 {
-    return compile_fail(
-        c, "curly-bracket problem in conditional yes/no parsing: %s\n remaining string is '%s'",
-        what, c->p);
+    return compile_fail(c,
+                        "curly-bracket problem in conditional yes/no parsing: %s\n "
+                        "remaining string is '%s'",
+                        what, c->p);
 }
 
 static bool read_no(struct compiler *c, const char *item, struct branches *b)
@@ -20,7 +21,8 @@ static bool read_no(struct compiler *c, const char *item, struct branches *b)
 
         if (strcmp(word, "fail") != 0) {
             c->p = at;
-            return compile_fail(c, "syntax error in \"%s\" item - \"fail\" expected", item);
+            return compile_fail(c, "syntax error in \"%s\" item - \"fail\" expected",
+                                item);
         }
         b->fail = true;
     }
@@ -29,6 +31,7 @@ static bool read_no(struct compiler *c, const char *item, struct branches *b)
 
 bool branches_compile(struct compiler *c, const char *item, struct branches *b)
 {
+    b->item = item;
     compile_skip_space(c);
     if (*c->p == '}') {
         c->p++;
@@ -49,26 +52,26 @@ bool branches_compile(struct compiler *c, const char *item, struct branches *b)
     return true;
 }
 
-enum expand_rc branches_eval(struct expand_ctx *ctx, const struct branches *b, bool success,
-                             const char *item, const char *dflt, const char **out)
+enum expand_rc branches_eval(struct expand_ctx *ctx, const struct branches *b,
+                             bool success, const char *dflt, const char **out)
 {
     if (!success && b->fail)
-        return eval_forced(ctx, "\"%s\" failed and \"fail\" requested", item);
+        return eval_forced(ctx, "\"%s\" failed and \"fail\" requested", b->item);
     if (b->given)
         return eval_nodes(ctx, success ? b->yes : b->no, out);
     *out = success && dflt != NULL ? dflt : "";
     return EXPAND_OK;
 }
 
-enum expand_rc branches_value(struct expand_ctx *ctx, const struct branches *b, const char *value,
-                              const char *item, const char **out)
+enum expand_rc branches_value(struct expand_ctx *ctx, const struct branches *b,
+                              const char *value, const char **out)
 {
     struct eval_saved saved;
 
     eval_save(ctx, &saved);
     if (value != NULL)
         ctx->value = value;
-    enum expand_rc rc = branches_eval(ctx, b, value != NULL, item, value, out);
+    enum expand_rc rc = branches_eval(ctx, b, value != NULL, value, out);
     eval_restore(ctx, &saved);
     return rc;
 }

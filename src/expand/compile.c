@@ -65,7 +65,8 @@ const char *compile_name(struct compiler *c, const char *more)
 {
     const char *start = c->p;
 
-    while (is_alnum(*c->p) || *c->p == '_' || (*c->p != '\0' && strchr(more, *c->p) != NULL))
+    while (is_alnum(*c->p) || *c->p == '_' ||
+           (*c->p != '\0' && strchr(more, *c->p) != NULL))
         c->p++;
     return arena_strndup(c->a, start, (size_t)(c->p - start));
 }
@@ -85,7 +86,8 @@ static enum expand_rc eval_capture(struct expand_ctx *ctx, const struct expr_nod
 {
     int i = ((const struct capture_node *)n)->number;
 
-    *out = i < ctx->captures.count && ctx->captures.v[i] != NULL ? ctx->captures.v[i] : "";
+    *out =
+        i < ctx->captures.count && ctx->captures.v[i] != NULL ? ctx->captures.v[i] : "";
     return EXPAND_OK;
 }
 
@@ -135,7 +137,8 @@ static struct expr_node *capture_new(struct compiler *c, long number)
     return &n->node;
 }
 
-static struct expr_node *variable_new(struct compiler *c, const char *name, bool in_braces)
+static struct expr_node *variable_new(struct compiler *c, const char *name,
+                                      bool in_braces)
 {
     struct variable_ref ref;
     const char *why = "";
@@ -250,9 +253,10 @@ static struct expr_node *parse_braces(struct compiler *c)
         return item_compile(c, item);
     char next = *c->p;
     if (next != ':' && next != '}') {
-        compile_fail(
-            c, "\"${%s\" is not a known operator (or a } is missing in a variable reference)",
-            name);
+        compile_fail(c,
+                     "\"${%s\" is not a known operator (or a } is missing in a variable "
+                     "reference)",
+                     name);
         return NULL;
     }
     c->p++;

@@ -83,7 +83,8 @@ static const struct condition *find(struct compiler *c)
     if (*name == '\0' && !is_digit(*rest))
         compile_fail(c, "condition name expected, but found \"%.16s\"", rest);
     else if (cond == NULL)
-        compile_fail(c, "unknown condition \"%s\"", *name == '\0' ? compile_name(c, "") : name);
+        compile_fail(c, "unknown condition \"%s\"",
+                     *name == '\0' ? compile_name(c, "") : name);
     return cond;
 }
 
@@ -138,12 +139,14 @@ bool condition_compile(struct compiler *c, const struct cond_node **out)
     n->narg = n->cond->narg;
     *out = n;
     c->depth++;
-    bool ok = n->cond->parse != NULL ? n->cond->parse(c, n) : cond_plain_args(c, n, false);
+    bool ok =
+        n->cond->parse != NULL ? n->cond->parse(c, n) : cond_plain_args(c, n, false);
     c->depth--;
     return ok;
 }
 
-enum expand_rc condition_eval(struct expand_ctx *ctx, const struct cond_node *n, bool *out)
+enum expand_rc condition_eval(struct expand_ctx *ctx, const struct cond_node *n,
+                              bool *out)
 {
     if (ctx->depth >= EXPAND_DEPTH_MAX)
         return eval_fail(ctx, "conditions are nested too deeply");

@@ -24,7 +24,8 @@ enum { DAEMON_SECONDS = 30, ANSWER_MAX = 4096, WORD_MAX = 65535 };
 
 /* ---- crypteq ---- */
 
-static bool same_digest(struct arena *a, const char *name, const char *clear, const char *stored)
+static bool same_digest(struct arena *a, const char *name, const char *clear,
+                        const char *stored)
 {
     unsigned char sum[DIGEST_MAX];
     size_t len = digest(name, str_from(clear), sum);
@@ -53,7 +54,8 @@ static bool same_crypt(struct arena *a, const char *clear, const char *stored)
     return *s != '\0' && strcmp(s, stored) == 0;
 }
 
-/* Exim's own: what is beyond 8 bytes is encrypted too, with a salt from the first result. */
+/* Exim's own: what is beyond 8 bytes is encrypted too, with a salt from the first result.
+ */
 static bool same_crypt16(struct arena *a, const char *clear, const char *stored)
 {
     const char *first = crypted(a, clear, stored), *second = "";
@@ -116,8 +118,8 @@ static bool exchange(struct expand_ctx *ctx, const char *path, struct str reques
     return ok;
 }
 
-static enum expand_rc verdict(struct expand_ctx *ctx, const char *daemon, const char *answer,
-                              bool *out)
+static enum expand_rc verdict(struct expand_ctx *ctx, const char *daemon,
+                              const char *answer, bool *out)
 {
     *out = cstr_starts(answer, "OK");
     if (*out || cstr_starts(answer, "NO"))
@@ -126,7 +128,8 @@ static enum expand_rc verdict(struct expand_ctx *ctx, const char *daemon, const 
                      cstr_printable(ctx->arena, answer, false));
 }
 
-static enum expand_rc unreachable(struct expand_ctx *ctx, const char *daemon, const char *path)
+static enum expand_rc unreachable(struct expand_ctx *ctx, const char *daemon,
+                                  const char *path)
 {
     return eval_fail(ctx, "cannot ask %s daemon at %s: %s", daemon, path, ctx->err.msg);
 }
@@ -142,7 +145,8 @@ bool cond_pwcheck_parse(struct compiler *c, struct cond_node *n)
 /* User and password, each with its NUL. */
 enum expand_rc cond_pwcheck(struct expand_ctx *ctx, const struct cond_node *n, bool *out)
 {
-    struct buf request = buf_init(ctx->arena, WORD_MAX), answer = buf_init(ctx->arena, ANSWER_MAX);
+    struct buf request = buf_init(ctx->arena, WORD_MAX),
+               answer = buf_init(ctx->arena, ANSWER_MAX);
     const char *arg;
     enum expand_rc rc = eval_nodes(ctx, n->arg[0], &arg);
 
@@ -168,9 +172,11 @@ bool cond_saslauthd_parse(struct compiler *c, struct cond_node *n)
 }
 
 /* User, password, service and realm as counted strings; the answer is one too. */
-enum expand_rc cond_saslauthd(struct expand_ctx *ctx, const struct cond_node *n, bool *out)
+enum expand_rc cond_saslauthd(struct expand_ctx *ctx, const struct cond_node *n,
+                              bool *out)
 {
-    struct buf request = buf_init(ctx->arena, 4 * WORD_MAX), answer = buf_init(ctx->arena, ANSWER_MAX);
+    struct buf request = buf_init(ctx->arena, 4 * WORD_MAX),
+               answer = buf_init(ctx->arena, ANSWER_MAX);
     const char *v[ITEM_ARG_MAX] = { "", "", "", "" };
     enum expand_rc rc = condition_args(ctx, n, v);
 

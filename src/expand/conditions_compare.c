@@ -38,23 +38,23 @@ static enum expand_rc compare_strings(struct expand_ctx *ctx, const struct cond_
     return rc;
 }
 
-#define NUMERIC(name, op)                                                              \
-    enum expand_rc name(struct expand_ctx *ctx, const struct cond_node *n, bool *out) \
-    {                                                                                  \
-        int order = 0;                                                                 \
-        enum expand_rc rc = compare_numbers(ctx, n, &order);                           \
-                                                                                       \
-        *out = order op 0;                                                             \
-        return rc;                                                                     \
+#define NUMERIC(name, op)                                                                \
+    enum expand_rc name(struct expand_ctx *ctx, const struct cond_node *n, bool *out)    \
+    {                                                                                    \
+        int order = 0;                                                                   \
+        enum expand_rc rc = compare_numbers(ctx, n, &order);                             \
+                                                                                         \
+        *out = order op 0;                                                               \
+        return rc;                                                                       \
     }
-#define LEXICAL(name, caseless, op)                                                    \
-    enum expand_rc name(struct expand_ctx *ctx, const struct cond_node *n, bool *out) \
-    {                                                                                  \
-        int order = 0;                                                                 \
-        enum expand_rc rc = compare_strings(ctx, n, caseless, &order);                 \
-                                                                                       \
-        *out = order op 0;                                                             \
-        return rc;                                                                     \
+#define LEXICAL(name, caseless, op)                                                      \
+    enum expand_rc name(struct expand_ctx *ctx, const struct cond_node *n, bool *out)    \
+    {                                                                                    \
+        int order = 0;                                                                   \
+        enum expand_rc rc = compare_strings(ctx, n, caseless, &order);                   \
+                                                                                         \
+        *out = order op 0;                                                               \
+        return rc;                                                                       \
     }
 
 NUMERIC(cond_num_eq, ==)
@@ -126,8 +126,8 @@ enum expand_rc cond_bool_lax(struct expand_ctx *ctx, const struct cond_node *n, 
 
 /* ---- inlist ---- */
 
-static enum expand_rc in_list(struct expand_ctx *ctx, const struct cond_node *n, bool caseless,
-                              bool *out)
+static enum expand_rc in_list(struct expand_ctx *ctx, const struct cond_node *n,
+                              bool caseless, bool *out)
 {
     const char *v[ITEM_ARG_MAX], *item;
     enum expand_rc rc = condition_args(ctx, n, v);

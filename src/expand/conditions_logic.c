@@ -13,10 +13,12 @@
 static bool bad_group(struct compiler *c, const char *name)
 {
     return compile_fail(
-        c, "each subcondition inside an \"%s{...}\" condition must be in its own {}", name);
+        c, "each subcondition inside an \"%s{...}\" condition must be in its own {}",
+        name);
 }
 
-static bool parse_member(struct compiler *c, const char *name, const struct cond_node **out)
+static bool parse_member(struct compiler *c, const char *name,
+                         const struct cond_node **out)
 {
     if (*c->p != '{')
         return bad_group(c, name);
@@ -118,12 +120,13 @@ static const char *next_element(struct expand_ctx *ctx, struct walk *w)
     if (w->json == NULL)
         return NULL;
     const char *v = json_next(ctx->arena, &w->json, &ctx->err);
-    return v == NULL || w->kind == ELEMENTS_JSON ? v : json_unquote(ctx->arena, v, &ctx->err);
+    return v == NULL || w->kind == ELEMENTS_JSON ? v
+                                                 : json_unquote(ctx->arena, v, &ctx->err);
 }
 
 /* Exim: an empty list makes neither true. */
-static enum expand_rc walk_list(struct expand_ctx *ctx, const struct cond_node *n, struct walk *w,
-                                bool stop, bool *out)
+static enum expand_rc walk_list(struct expand_ctx *ctx, const struct cond_node *n,
+                                struct walk *w, bool stop, bool *out)
 {
     *out = false;
     ctx->err = (struct err){ 0 };
@@ -136,8 +139,8 @@ static enum expand_rc walk_list(struct expand_ctx *ctx, const struct cond_node *
     return ctx->err.msg == NULL ? EXPAND_OK : EXPAND_FAIL;
 }
 
-static enum expand_rc each(struct expand_ctx *ctx, const struct cond_node *n, enum elements kind,
-                           bool stop, bool *out)
+static enum expand_rc each(struct expand_ctx *ctx, const struct cond_node *n,
+                           enum elements kind, bool stop, bool *out)
 {
     const char *list, *item = ctx->item;
     enum expand_rc rc = eval_nodes(ctx, n->arg[0], &list);
@@ -160,22 +163,26 @@ enum expand_rc cond_forany(struct expand_ctx *ctx, const struct cond_node *n, bo
     return each(ctx, n, ELEMENTS_LIST, true, out);
 }
 
-enum expand_rc cond_forall_json(struct expand_ctx *ctx, const struct cond_node *n, bool *out)
+enum expand_rc cond_forall_json(struct expand_ctx *ctx, const struct cond_node *n,
+                                bool *out)
 {
     return each(ctx, n, ELEMENTS_JSON, false, out);
 }
 
-enum expand_rc cond_forany_json(struct expand_ctx *ctx, const struct cond_node *n, bool *out)
+enum expand_rc cond_forany_json(struct expand_ctx *ctx, const struct cond_node *n,
+                                bool *out)
 {
     return each(ctx, n, ELEMENTS_JSON, true, out);
 }
 
-enum expand_rc cond_forall_jsons(struct expand_ctx *ctx, const struct cond_node *n, bool *out)
+enum expand_rc cond_forall_jsons(struct expand_ctx *ctx, const struct cond_node *n,
+                                 bool *out)
 {
     return each(ctx, n, ELEMENTS_JSON_STRINGS, false, out);
 }
 
-enum expand_rc cond_forany_jsons(struct expand_ctx *ctx, const struct cond_node *n, bool *out)
+enum expand_rc cond_forany_jsons(struct expand_ctx *ctx, const struct cond_node *n,
+                                 bool *out)
 {
     return each(ctx, n, ELEMENTS_JSON_STRINGS, true, out);
 }

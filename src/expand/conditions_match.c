@@ -49,14 +49,14 @@ enum expand_rc cond_match(struct expand_ctx *ctx, const struct cond_node *n, boo
 
 /* ---- lists ---- */
 
-/* A constant list is compiled by its first use: named lists it refers to may not have been read
- * when the expression was. It lives as long as the expression. */
+/* A constant list is compiled by its first use: named lists it refers to may not have
+ * been read when the expression was. It lives as long as the expression. */
 struct list_arg {
     const char *constant;
     struct list_cache {
         struct arena *arena;
         const struct match_list *list;
-    } *cache;
+    } * cache;
 };
 
 bool cond_match_list_parse(struct compiler *c, struct cond_node *n)
@@ -73,7 +73,8 @@ bool cond_match_list_parse(struct compiler *c, struct cond_node *n)
     return true;
 }
 
-/* The list has been expanded, or is not to be: what a list compiler would expand is escaped. */
+/* The list has been expanded, or is not to be: what a list compiler would expand is
+ * escaped. */
 static const char *protect(struct arena *a, const char *text)
 {
     struct buf b = buf_init(a, EXPAND_RESULT_MAX);
@@ -125,12 +126,14 @@ static enum expand_rc match_list(struct expand_ctx *ctx, const struct cond_node 
     return EXPAND_OK;
 }
 
-enum expand_rc cond_match_address(struct expand_ctx *ctx, const struct cond_node *n, bool *out)
+enum expand_rc cond_match_address(struct expand_ctx *ctx, const struct cond_node *n,
+                                  bool *out)
 {
     return match_list(ctx, n, LIST_ADDRESS, out);
 }
 
-enum expand_rc cond_match_domain(struct expand_ctx *ctx, const struct cond_node *n, bool *out)
+enum expand_rc cond_match_domain(struct expand_ctx *ctx, const struct cond_node *n,
+                                 bool *out)
 {
     return match_list(ctx, n, LIST_DOMAIN, out);
 }
@@ -140,7 +143,8 @@ enum expand_rc cond_match_ip(struct expand_ctx *ctx, const struct cond_node *n, 
     return match_list(ctx, n, LIST_HOST, out);
 }
 
-enum expand_rc cond_match_local_part(struct expand_ctx *ctx, const struct cond_node *n, bool *out)
+enum expand_rc cond_match_local_part(struct expand_ctx *ctx, const struct cond_node *n,
+                                     bool *out)
 {
     return match_list(ctx, n, LIST_LOCAL_PART, out);
 }

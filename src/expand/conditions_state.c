@@ -14,14 +14,16 @@ bool cond_no_args_parse(struct compiler *c, struct cond_node *n)
     return true;
 }
 
-enum expand_rc cond_first_delivery(struct expand_ctx *ctx, const struct cond_node *n, bool *out)
+enum expand_rc cond_first_delivery(struct expand_ctx *ctx, const struct cond_node *n,
+                                   bool *out)
 {
     (void)n;
     *out = ctx->message != NULL && ctx->message->deliver_firsttime;
     return EXPAND_OK;
 }
 
-enum expand_rc cond_queue_running(struct expand_ctx *ctx, const struct cond_node *n, bool *out)
+enum expand_rc cond_queue_running(struct expand_ctx *ctx, const struct cond_node *n,
+                                  bool *out)
 {
     (void)n;
     *out = ctx->delivery != NULL && ctx->delivery->options != NULL &&

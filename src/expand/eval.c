@@ -8,8 +8,8 @@
 #include "base/ctype.h"
 #include "base/str.h"
 
-static enum expand_rc word_error(struct expand_ctx *ctx, enum expand_rc rc, const char *fmt,
-                                 va_list ap)
+static enum expand_rc word_error(struct expand_ctx *ctx, enum expand_rc rc,
+                                 const char *fmt, va_list ap)
 {
     ctx->err = (struct err){ .msg = arena_vprintf(ctx->arena, fmt, ap) };
     return rc;
@@ -42,7 +42,8 @@ enum expand_rc eval_more(struct expand_ctx *ctx, enum expand_rc rc, const char *
     if (rc != EXPAND_FAIL || ctx->err.msg == NULL)
         return rc;
     va_start(ap, fmt);
-    ctx->err.msg = arena_printf(ctx->arena, "%s%s", ctx->err.msg, arena_vprintf(ctx->arena, fmt, ap));
+    ctx->err.msg = arena_printf(ctx->arena, "%s%s", ctx->err.msg,
+                                arena_vprintf(ctx->arena, fmt, ap));
     va_end(ap);
     return rc;
 }
@@ -81,7 +82,8 @@ void eval_restore(struct expand_ctx *ctx, const struct eval_saved *s)
     ctx->item = s->item;
 }
 
-static enum expand_rc join(struct expand_ctx *ctx, const struct expr_node *n, const char **out)
+static enum expand_rc join(struct expand_ctx *ctx, const struct expr_node *n,
+                           const char **out)
 {
     struct buf b = buf_init(ctx->arena, EXPAND_RESULT_MAX);
 
@@ -96,7 +98,8 @@ static enum expand_rc join(struct expand_ctx *ctx, const struct expr_node *n, co
     return eval_buf(ctx, &b, out);
 }
 
-enum expand_rc eval_nodes(struct expand_ctx *ctx, const struct expr_node *n, const char **out)
+enum expand_rc eval_nodes(struct expand_ctx *ctx, const struct expr_node *n,
+                          const char **out)
 {
     if (n == NULL) {
         *out = "";
@@ -147,7 +150,8 @@ enum expand_rc eval_integer(struct expand_ctx *ctx, const char *s, int64_t *out)
     if (*p != '\0')
         return eval_fail(ctx, "invalid integer \"%s\"", s);
     if (over)
-        return eval_fail(ctx, "absolute value of integer \"%s\" is too large (overflow)", s);
+        return eval_fail(ctx, "absolute value of integer \"%s\" is too large (overflow)",
+                         s);
     *out = v;
     return EXPAND_OK;
 }

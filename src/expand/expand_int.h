@@ -96,6 +96,7 @@ const char *compile_constant(const struct expr_node *n);
 /* ---- yes and no strings of items (branches.c) ---- */
 
 struct branches {
+    const char *item;
     bool given; /* a yes string is there */
     bool fail;  /* the word fail stands for the no string */
     const struct expr_node *yes, *no;
@@ -104,11 +105,11 @@ struct branches {
 bool branches_compile(struct compiler *c, const char *item, struct branches *out) MUST_USE;
 /* dflt: the result of success when no strings are given. */
 enum expand_rc branches_eval(struct expand_ctx *ctx, const struct branches *b, bool success,
-                             const char *item, const char *dflt, const char **out);
+                             const char *dflt, const char **out);
 
 /* The same for a value that was found or not (NULL): $value in the yes string, the result without. */
 enum expand_rc branches_value(struct expand_ctx *ctx, const struct branches *b, const char *value,
-                              const char *item, const char **out);
+                              const char **out);
 
 /* ---- items (items.c) ---- */
 

@@ -23,11 +23,11 @@ const struct item item_table[] = {
     { "map",         0, 0,  item_map_parse,        item_map },
     { "nhash",       2, 3,  NULL,                  item_nhash },
     { "perl",        0, 0,  item_perl_parse,       NULL },
-    { "prvs",        2, 3,  NULL,                  item_prvs },
-    { "prvscheck",   2, 3,  NULL,                  item_prvscheck },
 #ifdef EXPERIMENTAL_PROXY
     { "proxytlv",    0, 0,  item_proxytlv_parse,   item_proxytlv },
 #endif
+    { "prvs",        2, 3,  NULL,                  item_prvs },
+    { "prvscheck",   2, 3,  NULL,                  item_prvscheck },
     { "readfile",    1, 2,  NULL,                  item_readfile },
     { "readsocket",  2, 5,  NULL,                  item_readsocket },
     { "reduce",      0, 0,  item_reduce_parse,     item_reduce },
@@ -57,10 +57,12 @@ bool item_plain_args(struct compiler *c, struct item_node *n)
             return false;
     }
     if (n->narg < it->min)
-        return compile_fail(c, "Not enough arguments for '%s' (min is %d)", it->name, it->min);
+        return compile_fail(c, "Not enough arguments for '%s' (min is %d)", it->name,
+                            it->min);
     compile_skip_space(c);
     if (*c->p == '{')
-        return compile_fail(c, "Too many arguments for '%s' (max is %d)", it->name, it->max);
+        return compile_fail(c, "Too many arguments for '%s' (max is %d)", it->name,
+                            it->max);
     if (*c->p != '}')
         return compile_fail(c, "missing '}' after '%s'", it->name);
     c->p++;

@@ -8,7 +8,8 @@
 #include "hooks.h"
 #include "tls.h"
 
-enum expand_rc item_acl(struct expand_ctx *ctx, const struct item_node *n, const char **out)
+enum expand_rc item_acl(struct expand_ctx *ctx, const struct item_node *n,
+                        const char **out)
 {
     const char *v[ITEM_ARG_MAX], *message = NULL;
     enum expand_rc rc = item_args(ctx, n, v);
@@ -47,8 +48,8 @@ bool item_certextract_parse(struct compiler *c, struct item_node *n)
         return compile_fail(c, "missing '{' for cert variable arg of certextract");
     c->p = cstr_skip_space(c->p + 1);
     if (*c->p != '$')
-        return compile_fail(c,
-                            "second argument of \"certextract\" must be a certificate variable");
+        return compile_fail(
+            c, "second argument of \"certextract\" must be a certificate variable");
     c->p++;
     const char *name = compile_name(c, "");
     if (!variable_find(c->a, name, &ref, &why) || ref.row->kind != VAR_CERT)
@@ -77,5 +78,5 @@ enum expand_rc item_certextract(struct expand_ctx *ctx, const struct item_node *
         if (value == NULL && ctx->err.msg != NULL)
             return EXPAND_FAIL;
     }
-    return branches_value(ctx, &n->branches, value, n->item->name, out);
+    return branches_value(ctx, &n->branches, value, out);
 }

@@ -17,7 +17,8 @@ static const char *dl_error(void)
 }
 
 /* The loader keeps what it has loaded: asking again costs little. */
-static dl_function *find_function(struct expand_ctx *ctx, const char *file, const char *name)
+static dl_function *find_function(struct expand_ctx *ctx, const char *file,
+                                  const char *name)
 {
     union {
         void *object;
@@ -37,7 +38,8 @@ static dl_function *find_function(struct expand_ctx *ctx, const char *file, cons
     return at.function;
 }
 
-enum expand_rc item_dlfunc(struct expand_ctx *ctx, const struct item_node *n, const char **out)
+enum expand_rc item_dlfunc(struct expand_ctx *ctx, const struct item_node *n,
+                           const char **out)
 {
     const char *v[ITEM_ARG_MAX];
     unsigned char *argv[ITEM_ARG_MAX] = { NULL }, *yield = NULL;
@@ -45,7 +47,8 @@ enum expand_rc item_dlfunc(struct expand_ctx *ctx, const struct item_node *n, co
 
     if (rc != EXPAND_OK)
         return rc;
-    if (!eval_permitted(ctx, FORBID_DLFUNC, "dynamically-loaded functions are not permitted"))
+    if (!eval_permitted(ctx, FORBID_DLFUNC,
+                        "dynamically-loaded functions are not permitted"))
         return EXPAND_FAIL;
     dl_function *fn = find_function(ctx, v[0], v[1]);
     if (fn == NULL)

@@ -12,8 +12,8 @@
 
 enum form { FORM_TEXT, FORM_JSON, FORM_JSONS };
 
-/* What stands after the key. Whether the key is a number, which makes a separator string come
- * before the text, may be known only when it is used. */
+/* What stands after the key. Whether the key is a number, which makes a separator string
+ * come before the text, may be known only when it is used. */
 struct extract {
     enum form form;
     int narg;
@@ -144,7 +144,8 @@ static size_t field_count(const char *s, const char *separators)
     return n;
 }
 
-static const char *field(struct arena *a, long number, const char *separators, const char *s)
+static const char *field(struct arena *a, long number, const char *separators,
+                         const char *s)
 {
     if (number == 0)
         return s;
@@ -179,8 +180,8 @@ static const char *json_value(struct expand_ctx *ctx, enum form form, const char
 }
 
 /* *value NULL: not there. */
-static enum expand_rc find_value(struct expand_ctx *ctx, const struct extract *x, const char *key,
-                                 const char **value)
+static enum expand_rc find_value(struct expand_ctx *ctx, const struct extract *x,
+                                 const char *key, const char **value)
 {
     const char *v[2] = { NULL, NULL };
 
@@ -215,6 +216,7 @@ static enum expand_rc choose_branches(struct expand_ctx *ctx, const struct item_
         return eval_fail(ctx, "missing '{' for arg 3 of extract");
     if (x->narg + (x->fail ? 1 : 0) > fixed + 2)
         return eval_fail(ctx, "too many strings for extract with this key");
+    b->item = n->item->name;
     b->given = x->narg > fixed;
     b->yes = b->given ? x->arg[fixed] : NULL;
     b->no = x->narg > fixed + 1 ? x->arg[fixed + 1] : NULL;
@@ -222,7 +224,8 @@ static enum expand_rc choose_branches(struct expand_ctx *ctx, const struct item_
     return EXPAND_OK;
 }
 
-enum expand_rc item_extract(struct expand_ctx *ctx, const struct item_node *n, const char **out)
+enum expand_rc item_extract(struct expand_ctx *ctx, const struct item_node *n,
+                            const char **out)
 {
     struct branches b;
     const char *key, *value;
@@ -236,7 +239,7 @@ enum expand_rc item_extract(struct expand_ctx *ctx, const struct item_node *n, c
     rc = choose_branches(ctx, n, key, &b);
     if (rc == EXPAND_OK)
         rc = find_value(ctx, n->extra, key, &value);
-    return rc != EXPAND_OK ? rc : branches_value(ctx, &b, value, n->item->name, out);
+    return rc != EXPAND_OK ? rc : branches_value(ctx, &b, value, out);
 }
 
 /* ---- listextract ---- */
@@ -279,7 +282,7 @@ enum expand_rc item_listextract(struct expand_ctx *ctx, const struct item_node *
     if (!is_number(key))
         return eval_fail(ctx, "first argument of \"listextract\" must be numeric");
     const char *value = list_item(ctx->arena, list, strtol(key, NULL, 10));
-    return branches_value(ctx, &n->branches, value, n->item->name, out);
+    return branches_value(ctx, &n->branches, value, out);
 }
 
 /* ---- env ---- */
@@ -290,12 +293,13 @@ bool item_env_parse(struct compiler *c, struct item_node *n)
            branches_compile(c, n->item->name, &n->branches);
 }
 
-enum expand_rc item_env(struct expand_ctx *ctx, const struct item_node *n, const char **out)
+enum expand_rc item_env(struct expand_ctx *ctx, const struct item_node *n,
+                        const char **out)
 {
     const char *name;
     enum expand_rc rc = eval_nodes(ctx, n->arg[0], &name);
 
     if (rc != EXPAND_OK)
         return rc;
-    return branches_value(ctx, &n->branches, getenv(trimmed(ctx->arena, name)), n->item->name, out);
+    return branches_value(ctx, &n->branches, getenv(trimmed(ctx->arena, name)), out);
 }

@@ -29,7 +29,8 @@ enum expand_rc files_newlines(struct expand_ctx *ctx, struct str text, const cha
     return eval_buf(ctx, &b, out);
 }
 
-enum expand_rc item_readfile(struct expand_ctx *ctx, const struct item_node *n, const char **out)
+enum expand_rc item_readfile(struct expand_ctx *ctx, const struct item_node *n,
+                             const char **out)
 {
     const char *v[ITEM_ARG_MAX];
     struct str text;

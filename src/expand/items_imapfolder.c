@@ -11,13 +11,13 @@
 #include "exim.h"
 #include "message.h"
 
-/* A folder name as Courier names Maildirs: modified UTF-7 (RFC 2060, 5.1.3) with the separator
- * written as a dot. */
+/* A folder name as Courier names Maildirs: modified UTF-7 (RFC 2060, 5.1.3) with the
+ * separator written as a dot. */
 struct folder {
     struct buf out;
     uint32_t bits; /* of UTF-16 not yet written */
     unsigned nbits;
-    bool shifted;  /* within &...- */
+    bool shifted;   /* within &...- */
     bool after_sep; /* one dot is enough */
     char sep;
     const char *specials;
@@ -36,7 +36,8 @@ static bool to_utf16(struct expand_ctx *ctx, const char *in, struct str *out)
 {
     iconv_t cd = iconv_open("UTF-16BE", charset_of(ctx));
     size_t left = strlen(in), room = left * 4 + 4;
-    char *text = arena_strdup(ctx->arena, in), *to = arena_new_array(ctx->arena, char, room);
+    char *text = arena_strdup(ctx->arena, in),
+         *to = arena_new_array(ctx->arena, char, room);
 
     if (cd == (iconv_t)-1)
         return eval_fail(ctx, "imapfolder: iconv_open(\"UTF-16BE\", \"%s\") failed: %s",
@@ -53,7 +54,8 @@ static bool to_utf16(struct expand_ctx *ctx, const char *in, struct str *out)
 
 static void put_base64(struct folder *f, bool flush)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
+    static const char digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
 
     if (flush && f->nbits > 0 && f->nbits < 6) {
         f->bits <<= 6 - f->nbits;
@@ -119,14 +121,16 @@ enum expand_rc item_imapfolder(struct expand_ctx *ctx, const struct item_node *n
     if (rc != EXPAND_OK)
         return rc;
     if (v[1] != NULL && strlen(v[1]) != 1)
-        return eval_fail(ctx, "IMAP folder separator must be one character, found \"%s\"", v[1]);
+        return eval_fail(ctx, "IMAP folder separator must be one character, found \"%s\"",
+                         v[1]);
     struct folder f = { .out = buf_init(ctx->arena, EXPAND_RESULT_MAX),
                         .sep = v[1] == NULL ? '/' : *v[1],
                         .specials = v[2] == NULL ? "" : v[2] };
     if (!to_utf16(ctx, v[0], &utf16))
         return EXPAND_FAIL;
     for (size_t i = 0; i + 1 < utf16.len; i += 2) {
-        unsigned unit = (unsigned)(unsigned char)utf16.p[i] << 8 | (unsigned char)utf16.p[i + 1];
+        unsigned unit =
+            (unsigned)(unsigned char)utf16.p[i] << 8 | (unsigned char)utf16.p[i + 1];
 
         if (!put_unit(ctx, &f, unit))
             return EXPAND_FAIL;

@@ -45,7 +45,8 @@ static enum expand_rc filter_list(struct expand_ctx *ctx, const struct cond_node
     return eval_buf(ctx, &b, out);
 }
 
-enum expand_rc item_filter(struct expand_ctx *ctx, const struct item_node *n, const char **out)
+enum expand_rc item_filter(struct expand_ctx *ctx, const struct item_node *n,
+                           const char **out)
 {
     const char *list;
     struct eval_saved saved;
@@ -85,7 +86,8 @@ static enum expand_rc map_list(struct expand_ctx *ctx, const struct expr_node *f
     return eval_buf(ctx, &b, out);
 }
 
-enum expand_rc item_map(struct expand_ctx *ctx, const struct item_node *n, const char **out)
+enum expand_rc item_map(struct expand_ctx *ctx, const struct item_node *n,
+                        const char **out)
 {
     const char *list;
     struct eval_saved saved;
@@ -124,7 +126,8 @@ static enum expand_rc reduce_list(struct expand_ctx *ctx, const struct expr_node
     return EXPAND_OK;
 }
 
-enum expand_rc item_reduce(struct expand_ctx *ctx, const struct item_node *n, const char **out)
+enum expand_rc item_reduce(struct expand_ctx *ctx, const struct item_node *n,
+                           const char **out)
 {
     const char *list, *start;
     struct eval_saved saved;

@@ -20,10 +20,11 @@ static bool check_style(struct compiler *c, const struct search_type *t, const c
     unsigned flags = t->driver->flags;
 
     if (keyed && (flags & (LOOKUP_QUERY | LOOKUP_ABSFILEQUERY)) != 0)
-        return compile_fail(c,
-                            "a single key was given for lookup type \"%s\", which is not a "
-                            "single-key lookup type",
-                            name);
+        return compile_fail(
+            c,
+            "a single key was given for lookup type \"%s\", which is not a "
+            "single-key lookup type",
+            name);
     if (!keyed && (flags & (LOOKUP_QUERY | LOOKUP_ABSFILEQUERY)) == 0)
         return compile_fail(c, "missing {key} for single-key \"%s\" lookup", name);
     return true;
@@ -68,13 +69,15 @@ static enum expand_rc use_answer(struct expand_ctx *ctx, const struct item_node 
     struct captures saved = ctx->captures;
 
     if (value != NULL && captured[0] != NULL)
-        ctx->captures = (struct captures){ .count = 3, .v = { "", captured[0], captured[1] } };
-    enum expand_rc rc = branches_value(ctx, &n->branches, value, n->item->name, out);
+        ctx->captures =
+            (struct captures){ .count = 3, .v = { "", captured[0], captured[1] } };
+    enum expand_rc rc = branches_value(ctx, &n->branches, value, out);
     ctx->captures = saved;
     return rc;
 }
 
-enum expand_rc item_lookup(struct expand_ctx *ctx, const struct item_node *n, const char **out)
+enum expand_rc item_lookup(struct expand_ctx *ctx, const struct item_node *n,
+                           const char **out)
 {
     const char *v[ITEM_ARG_MAX], *value = NULL, *captured[2] = { NULL, NULL };
     enum expand_rc rc = item_args(ctx, n, v);

@@ -33,7 +33,8 @@ static bool parse_type(const char *s, uint8_t *type)
     return p > s && v <= UINT8_MAX;
 }
 
-enum expand_rc item_proxytlv(struct expand_ctx *ctx, const struct item_node *n, const char **out)
+enum expand_rc item_proxytlv(struct expand_ctx *ctx, const struct item_node *n,
+                             const char **out)
 {
     const struct proxy_state *p = ctx->session == NULL ? NULL : ctx->session->proxy;
     const char *text, *value = NULL;
@@ -44,8 +45,9 @@ enum expand_rc item_proxytlv(struct expand_ctx *ctx, const struct item_node *n, 
     if (rc != EXPAND_OK)
         return rc;
     if (!parse_type(text, &type))
-        return eval_fail(ctx, "first argument of \"proxytlv\" must be a number from 0 to 255");
+        return eval_fail(ctx,
+                         "first argument of \"proxytlv\" must be a number from 0 to 255");
     if (p != NULL && p->ok && proxy_tlv_find(p->header.tlvs, type, &tlv))
         value = cstr_printable_len(ctx->arena, tlv.p, tlv.len, false);
-    return branches_value(ctx, &n->branches, value, n->item->name, out);
+    return branches_value(ctx, &n->branches, value, out);
 }

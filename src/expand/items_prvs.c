@@ -10,8 +10,8 @@
 #include "base/str.h"
 #include "base/tod.h"
 
-/* Bounce address tags: prvs=KDDDSSSSSS=local@domain, K the number of the key, DDD the day it ends,
- * SSSSSS the start of an HMAC. */
+/* Bounce address tags: prvs=KDDDSSSSSS=local@domain, K the number of the key, DDD the day
+ * it ends, SSSSSS the start of an HMAC. */
 enum { DAY = 24 * 60 * 60, VALID_DAYS = 7, DAYS_MODULO = 1000, TAG_HEX = 6 };
 
 static long today(void)
@@ -20,8 +20,8 @@ static long today(void)
 }
 
 /* The start of HMAC-SHA1 over key number, day and address. */
-static const char *signature(struct expand_ctx *ctx, const char *address, const char *secret,
-                             char key, const char *day)
+static const char *signature(struct expand_ctx *ctx, const char *address,
+                             const char *secret, char key, const char *day)
 {
     unsigned char mac[DIGEST_MAX];
     const char *text = arena_printf(ctx->arena, "%c%s%s", key, day, address);
@@ -30,7 +30,8 @@ static const char *signature(struct expand_ctx *ctx, const char *address, const 
     return hex_encode(ctx->arena, mac, len < TAG_HEX / 2 ? len : TAG_HEX / 2, false);
 }
 
-enum expand_rc item_prvs(struct expand_ctx *ctx, const struct item_node *n, const char **out)
+enum expand_rc item_prvs(struct expand_ctx *ctx, const struct item_node *n,
+                         const char **out)
 {
     const char *v[ITEM_ARG_MAX];
     char key = '0';
@@ -46,7 +47,8 @@ enum expand_rc item_prvs(struct expand_ctx *ctx, const struct item_node *n, cons
             return eval_fail(ctx, "prvs third argument must be a single digit");
         key = *v[2];
     }
-    const char *day = arena_printf(ctx->arena, "%03ld", (today() + VALID_DAYS) % DAYS_MODULO);
+    const char *day =
+        arena_printf(ctx->arena, "%03ld", (today() + VALID_DAYS) % DAYS_MODULO);
     *out = arena_printf(ctx->arena, "prvs=%c%s%s=%s", key, day,
                         signature(ctx, v[0], v[1], key, day), v[0]);
     return EXPAND_OK;
@@ -74,7 +76,8 @@ static bool parse_tag(struct arena *a, const char *s, struct tag *t)
     const char *address = s + 4 + TAG_HEX;
     if (*address++ != '=' || strchr(address, '@') == NULL)
         return false;
-    *t = (struct tag){ *s, arena_strndup(a, s + 1, 3), arena_strndup(a, s + 4, TAG_HEX), address };
+    *t = (struct tag){ *s, arena_strndup(a, s + 1, 3), arena_strndup(a, s + 4, TAG_HEX),
+                       address };
     return true;
 }
 
@@ -101,9 +104,11 @@ static enum expand_rc check_secret(struct expand_ctx *ctx, const struct item_nod
 }
 
 /* $prvscheck_address and _keynum are there for the second and third argument only. */
-enum expand_rc item_prvscheck(struct expand_ctx *ctx, const struct item_node *n, const char **out)
+enum expand_rc item_prvscheck(struct expand_ctx *ctx, const struct item_node *n,
+                              const char **out)
 {
-    const char *address, *old_address = ctx->prvscheck_address, *old_key = ctx->prvscheck_keynum;
+    const char *address, *old_address = ctx->prvscheck_address,
+                         *old_key = ctx->prvscheck_keynum;
     struct tag t;
     enum expand_rc rc = eval_nodes(ctx, n->arg[0], &address);
 

@@ -98,7 +98,9 @@ static void keep_result(struct expand_ctx *ctx, int code, const char *output)
 
 static enum expand_rc run_command(struct expand_ctx *ctx, char **argv, int *code)
 {
-    struct proc_spawn s = { .argv = argv, .envp = environ, .umask = 077, .join_stderr = true };
+    struct proc_spawn s = {
+        .argv = argv, .envp = environ, .umask = 077, .join_stderr = true
+    };
     int64_t deadline = tod_monotonic_ms() + RUN_SECONDS * 1000;
     struct buf b = buf_init(ctx->arena, OUTPUT_MAX);
     int fd;
@@ -124,7 +126,8 @@ static enum expand_rc run_command(struct expand_ctx *ctx, char **argv, int *code
 }
 
 /* $value and $runrc stay after it, for log_message and the like. */
-enum expand_rc item_run(struct expand_ctx *ctx, const struct item_node *n, const char **out)
+enum expand_rc item_run(struct expand_ctx *ctx, const struct item_node *n,
+                        const char **out)
 {
     const char *command;
     int code = 0;
@@ -136,5 +139,5 @@ enum expand_rc item_run(struct expand_ctx *ctx, const struct item_node *n, const
         rc = run_command(ctx, split(ctx->arena, command), &code);
     if (rc != EXPAND_OK)
         return rc;
-    return branches_eval(ctx, &n->branches, code == 0, n->item->name, ctx->value, out);
+    return branches_eval(ctx, &n->branches, code == 0, ctx->value, out);
 }

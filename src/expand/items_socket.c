@@ -26,7 +26,8 @@ struct socket_options {
 
 static int connect_to(const struct sockaddr *sa, socklen_t len, int64_t deadline)
 {
-    int error = 0, fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int error = 0,
+        fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     socklen_t size = sizeof(error);
 
     if (fd < 0)
@@ -70,7 +71,8 @@ static bool split_target(struct expand_ctx *ctx, const char *target, const char 
     const char *colon = strrchr(target, ':');
 
     if (colon == NULL)
-        return eval_fail(ctx, "missing port number in readsocket \"inet:%s\"", target), false;
+        return eval_fail(ctx, "missing port number in readsocket \"inet:%s\"", target),
+               false;
     size_t len = (size_t)(colon - target);
     bool brackets = len >= 2 && target[0] == '[' && target[len - 1] == ']';
     *host = arena_strndup(ctx->arena, target + brackets, len - (brackets ? 2 : 0));
@@ -88,7 +90,8 @@ static bool find_addresses(struct expand_ctx *ctx, const char *host, struct ip_l
         *out = (struct ip_list){ ip, 1 };
         return true;
     }
-    if (host_addresses(ctx->exim, ctx->arena, host, out, &ctx->err) != RC_OK || out->count == 0)
+    if (host_addresses(ctx->exim, ctx->arena, host, out, &ctx->err) != RC_OK ||
+        out->count == 0)
         return eval_fail(ctx, "no IP address found for host %s", host), false;
     return true;
 }
@@ -118,10 +121,13 @@ static int connect_inet(struct expand_ctx *ctx, const char *target, int64_t dead
 bool sockets_write(struct expand_ctx *ctx, int fd, struct str data, int64_t deadline)
 {
     while (data.len > 0) {
-        ssize_t n = fd_wait_write(fd, deadline) == 1 ? send(fd, data.p, data.len, MSG_NOSIGNAL) : -1;
+        ssize_t n = fd_wait_write(fd, deadline) == 1
+                        ? send(fd, data.p, data.len, MSG_NOSIGNAL)
+                        : -1;
 
         if (n < 0 && errno != EAGAIN)
-            return eval_fail(ctx, "request write to socket failed: %s", strerror(errno)), false;
+            return eval_fail(ctx, "request write to socket failed: %s", strerror(errno)),
+                   false;
         if (n > 0)
             data = (struct str){ data.p + n, data.len - (size_t)n };
     }
@@ -138,7 +144,8 @@ bool sockets_read_all(struct expand_ctx *ctx, int fd, struct buf *b, int64_t dea
             return eval_fail(ctx, "the answer of the socket is too long"), false;
         ssize_t n = fd_read(fd, room, READ_SIZE);
         if (n < 0)
-            return eval_fail(ctx, "failed to read from socket: %s", strerror(errno)), false;
+            return eval_fail(ctx, "failed to read from socket: %s", strerror(errno)),
+                   false;
         buf_commit(b, (size_t)n);
         if (n == 0)
             return true;
@@ -155,11 +162,13 @@ static bool set_option(struct expand_ctx *ctx, const char *item, struct socket_o
         o->keep_open = false;
     else if (strcmp(item, "tls=no") != 0 && strcmp(item, "cache=no") != 0 &&
              strcmp(item, "cache=yes") != 0) /* every answer is asked for: never stale */
-        return eval_fail(ctx, "option \"%s\" of readsocket is not supported", item), false;
+        return eval_fail(ctx, "option \"%s\" of readsocket is not supported", item),
+               false;
     return true;
 }
 
-static bool parse_options(struct expand_ctx *ctx, const char *text, struct socket_options *o)
+static bool parse_options(struct expand_ctx *ctx, const char *text,
+                          struct socket_options *o)
 {
     struct list_iter it = list_begin(text, ':');
     const char *item = list_next(&it, ctx->arena);

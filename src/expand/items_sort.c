@@ -54,7 +54,8 @@ bool item_sort_parse(struct compiler *c, struct item_node *n)
 }
 
 /* Strictly before; what is no number stays where it is. */
-static bool sorts_before(const struct comparator *c, const struct entry *a, const struct entry *b)
+static bool sorts_before(const struct comparator *c, const struct entry *a,
+                         const struct entry *b)
 {
     int order;
 
@@ -68,7 +69,8 @@ static bool sorts_before(const struct comparator *c, const struct entry *a, cons
     return c->descending ? order > 0 : order < 0;
 }
 
-static void merge_sort(const struct comparator *c, struct entry *v, struct entry *spare, size_t n)
+static void merge_sort(const struct comparator *c, struct entry *v, struct entry *spare,
+                       size_t n)
 {
     if (n < 2)
         return;
@@ -96,7 +98,8 @@ static enum expand_rc fill(struct expand_ctx *ctx, const struct expr_node *extra
 }
 
 static enum expand_rc sort_list(struct expand_ctx *ctx, const struct item_node *n,
-                                const struct comparator *c, const char *list, const char **out)
+                                const struct comparator *c, const char *list,
+                                const char **out)
 {
     size_t count = (size_t)list_count(list, ':', ctx->arena);
     struct entry *v = arena_new_array(ctx->arena, struct entry, count);
@@ -119,7 +122,8 @@ static enum expand_rc sort_list(struct expand_ctx *ctx, const struct item_node *
     return eval_buf(ctx, &b, out);
 }
 
-enum expand_rc item_sort(struct expand_ctx *ctx, const struct item_node *n, const char **out)
+enum expand_rc item_sort(struct expand_ctx *ctx, const struct item_node *n,
+                         const char **out)
 {
     const char *list, *text;
     struct eval_saved saved;

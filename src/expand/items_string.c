@@ -30,7 +30,8 @@ static enum expand_rc counted_args(struct expand_ctx *ctx, const struct item_nod
     return rc;
 }
 
-enum expand_rc item_substr(struct expand_ctx *ctx, const struct item_node *n, const char **out)
+enum expand_rc item_substr(struct expand_ctx *ctx, const struct item_node *n,
+                           const char **out)
 {
     struct counted c;
     enum expand_rc rc = counted_args(ctx, n, true, &c);
@@ -40,7 +41,8 @@ enum expand_rc item_substr(struct expand_ctx *ctx, const struct item_node *n, co
     return rc;
 }
 
-enum expand_rc item_length(struct expand_ctx *ctx, const struct item_node *n, const char **out)
+enum expand_rc item_length(struct expand_ctx *ctx, const struct item_node *n,
+                           const char **out)
 {
     struct counted c;
     enum expand_rc rc = counted_args(ctx, n, false, &c);
@@ -50,7 +52,8 @@ enum expand_rc item_length(struct expand_ctx *ctx, const struct item_node *n, co
     return rc;
 }
 
-enum expand_rc item_hash(struct expand_ctx *ctx, const struct item_node *n, const char **out)
+enum expand_rc item_hash(struct expand_ctx *ctx, const struct item_node *n,
+                         const char **out)
 {
     struct counted c;
     enum expand_rc rc = counted_args(ctx, n, false, &c);
@@ -58,7 +61,8 @@ enum expand_rc item_hash(struct expand_ctx *ctx, const struct item_node *n, cons
     return rc != EXPAND_OK ? rc : strings_hash(ctx, c.s, c.n, c.m, out);
 }
 
-enum expand_rc item_nhash(struct expand_ctx *ctx, const struct item_node *n, const char **out)
+enum expand_rc item_nhash(struct expand_ctx *ctx, const struct item_node *n,
+                          const char **out)
 {
     struct counted c;
     enum expand_rc rc = counted_args(ctx, n, false, &c);
@@ -66,7 +70,8 @@ enum expand_rc item_nhash(struct expand_ctx *ctx, const struct item_node *n, con
     return rc != EXPAND_OK ? rc : strings_nhash(ctx, c.s, c.n, c.m, out);
 }
 
-enum expand_rc item_hmac(struct expand_ctx *ctx, const struct item_node *n, const char **out)
+enum expand_rc item_hmac(struct expand_ctx *ctx, const struct item_node *n,
+                         const char **out)
 {
     const char *v[ITEM_ARG_MAX];
     unsigned char mac[DIGEST_MAX];
@@ -84,7 +89,8 @@ enum expand_rc item_hmac(struct expand_ctx *ctx, const struct item_node *n, cons
 }
 
 /* An empty item is written as a space: it would not be an item otherwise. */
-enum expand_rc item_listquote(struct expand_ctx *ctx, const struct item_node *n, const char **out)
+enum expand_rc item_listquote(struct expand_ctx *ctx, const struct item_node *n,
+                              const char **out)
 {
     const char *v[ITEM_ARG_MAX];
     enum expand_rc rc = item_args(ctx, n, v);
@@ -102,7 +108,8 @@ enum expand_rc item_listquote(struct expand_ctx *ctx, const struct item_node *n,
     return eval_buf(ctx, &b, out);
 }
 
-enum expand_rc item_tr(struct expand_ctx *ctx, const struct item_node *n, const char **out)
+enum expand_rc item_tr(struct expand_ctx *ctx, const struct item_node *n,
+                       const char **out)
 {
     const char *v[ITEM_ARG_MAX];
     char map[256];
@@ -150,18 +157,20 @@ struct substitution {
     const struct expr *replacement;
     struct str subject;
     struct buf out;
-    size_t at;      /* subject before this is dealt with */
+    size_t at;        /* subject before this is dealt with */
     bool after_empty; /* the last match was empty: the next one there must not be */
 };
 
-static void set_captures(struct expand_ctx *ctx, struct str subject, const struct regex_spans *m)
+static void set_captures(struct expand_ctx *ctx, struct str subject,
+                         const struct regex_spans *m)
 {
     ctx->captures = (struct captures){ .count = m->count };
     for (int i = 0; i < m->count; i++) {
         struct regex_span s = m->v[i];
 
-        ctx->captures.v[i] =
-            s.from < 0 ? "" : arena_strndup(ctx->arena, subject.p + s.from, (size_t)(s.to - s.from));
+        ctx->captures.v[i] = s.from < 0 ? ""
+                                        : arena_strndup(ctx->arena, subject.p + s.from,
+                                                        (size_t)(s.to - s.from));
     }
 }
 
@@ -190,9 +199,9 @@ static enum expand_rc replace(struct expand_ctx *ctx, struct substitution *s,
 static enum expand_rc substitute(struct expand_ctx *ctx, struct substitution *s)
 {
     while (!s->out.full) {
+        const struct regex_search at = { s->subject, s->at, s->after_empty };
         struct regex_spans m;
-        enum rc rc =
-            regex_find(s->re, ctx->arena, s->subject, s->at, s->after_empty, &m, &ctx->err);
+        enum rc rc = regex_find(s->re, &at, &m, ctx->arena, &ctx->err);
 
         if (rc == RC_DEFER)
             return EXPAND_FAIL;
@@ -212,7 +221,8 @@ static enum expand_rc substitute(struct expand_ctx *ctx, struct substitution *s)
     return EXPAND_OK;
 }
 
-enum expand_rc item_sg(struct expand_ctx *ctx, const struct item_node *n, const char **out)
+enum expand_rc item_sg(struct expand_ctx *ctx, const struct item_node *n,
+                       const char **out)
 {
     const struct sg *sg = n->extra;
     const char *v[ITEM_ARG_MAX];

@@ -84,7 +84,8 @@ const char *json_element(struct arena *a, const char *array, long number, struct
     return number == 0 ? v : NULL;
 }
 
-const char *json_member(struct arena *a, const char *object, const char *key, struct err *err)
+const char *json_member(struct arena *a, const char *object, const char *key,
+                        struct err *err)
 {
     const char *s = inside(a, object, '{', err);
     struct str want = str_from(key);

@@ -100,7 +100,7 @@ static bool find_operator(struct compiler *c, struct operator_node *n)
     return true;
 }
 
-static bool takes_certificate(const struct operator *op)
+static bool takes_certificate(const struct operator* op)
 {
     return op->eval == op_base64 || op->eval == op_md5 || op->eval == op_sha1 ||
            op->eval == op_sha256;

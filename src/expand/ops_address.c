@@ -17,8 +17,8 @@ static bool parse_one(struct expand_ctx *ctx, const char *in, struct parsed_addr
     return parse_address(ctx->arena, in, ADDRESS_FLAGS, p);
 }
 
-enum expand_rc op_address(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                          const char **out)
+enum expand_rc op_address(struct expand_ctx *ctx, const struct operator_node *n,
+                          const char *in, const char **out)
 {
     struct parsed_address p;
 
@@ -27,8 +27,8 @@ enum expand_rc op_address(struct expand_ctx *ctx, const struct operator_node *n,
     return EXPAND_OK;
 }
 
-enum expand_rc op_domain(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                         const char **out)
+enum expand_rc op_domain(struct expand_ctx *ctx, const struct operator_node *n,
+                         const char *in, const char **out)
 {
     struct parsed_address p;
 
@@ -68,8 +68,8 @@ static bool collect(void *arg, const struct parsed_address *p, const char *raw)
     return true;
 }
 
-enum expand_rc op_addresses(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                            const char **out)
+enum expand_rc op_addresses(struct expand_ctx *ctx, const struct operator_node *n,
+                            const char *in, const char **out)
 {
     struct collected c = { buf_init(ctx->arena, EXPAND_RESULT_MAX), ':', true };
 
@@ -92,16 +92,16 @@ static const char *charset(const struct expand_ctx *ctx)
                : ctx->exim->config->main.headers_charset;
 }
 
-enum expand_rc op_rfc2047(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                          const char **out)
+enum expand_rc op_rfc2047(struct expand_ctx *ctx, const struct operator_node *n,
+                          const char *in, const char **out)
 {
     (void)n;
     *out = parse_rfc2047_encode(ctx->arena, in, charset(ctx), false);
     return EXPAND_OK;
 }
 
-enum expand_rc op_rfc2047d(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                           const char **out)
+enum expand_rc op_rfc2047d(struct expand_ctx *ctx, const struct operator_node *n,
+                           const char *in, const char **out)
 {
     bool check = ctx->exim == NULL || ctx->exim->config == NULL ||
                  ctx->exim->config->main.check_rfc2047_length;
@@ -112,8 +112,8 @@ enum expand_rc op_rfc2047d(struct expand_ctx *ctx, const struct operator_node *n
     return *out != NULL ? EXPAND_OK : eval_fail(ctx, "%s", why);
 }
 
-enum expand_rc op_xtextd(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                         const char **out)
+enum expand_rc op_xtextd(struct expand_ctx *ctx, const struct operator_node *n,
+                         const char *in, const char **out)
 {
     (void)n;
     *out = parse_xtext_decode(ctx->arena, in);

@@ -10,7 +10,8 @@
 
 /* ---- base64 ---- */
 
-/* The DER form of a certificate in base64 is what stands between the lines of its PEM form. */
+/* The DER form of a certificate in base64 is what stands between the lines of its PEM
+ * form. */
 static const char *pem_body(struct arena *a, const char *pem)
 {
     struct buf b = buf_init(a, EXPAND_RESULT_MAX);
@@ -25,8 +26,8 @@ static const char *pem_body(struct arena *a, const char *pem)
     return buf_cstr(&b);
 }
 
-enum expand_rc op_base64(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                         const char **out)
+enum expand_rc op_base64(struct expand_ctx *ctx, const struct operator_node *n,
+                         const char *in, const char **out)
 {
     if (n->cert == NULL) {
         *out = base64_encode(ctx->arena, in, strlen(in));
@@ -38,19 +39,20 @@ enum expand_rc op_base64(struct expand_ctx *ctx, const struct operator_node *n, 
     return EXPAND_OK;
 }
 
-enum expand_rc op_base64d(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                          const char **out)
+enum expand_rc op_base64d(struct expand_ctx *ctx, const struct operator_node *n,
+                          const char *in, const char **out)
 {
     struct str raw;
 
     if (!base64_decode(ctx->arena, str_from(in), &raw))
-        return eval_fail(ctx, "string \"%s\" is not well-formed for \"%s\" operator", in, n->name);
+        return eval_fail(ctx, "string \"%s\" is not well-formed for \"%s\" operator", in,
+                         n->name);
     *out = raw.p;
     return EXPAND_OK;
 }
 
-enum expand_rc op_hex2b64(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                          const char **out)
+enum expand_rc op_hex2b64(struct expand_ctx *ctx, const struct operator_node *n,
+                          const char *in, const char **out)
 {
     struct str raw;
 
@@ -74,7 +76,8 @@ static enum expand_rc hash(struct expand_ctx *ctx, const struct operator_node *n
 
     if (n->cert != NULL) {
         void *cert = variable_cert(ctx, n->cert);
-        const char *s = cert == NULL ? NULL : tls_cert_fingerprint(ctx->arena, cert, name);
+        const char *s =
+            cert == NULL ? NULL : tls_cert_fingerprint(ctx->arena, cert, name);
 
         *out = s == NULL ? "" : s;
         return EXPAND_OK;
@@ -86,33 +89,33 @@ static enum expand_rc hash(struct expand_ctx *ctx, const struct operator_node *n
     return EXPAND_OK;
 }
 
-enum expand_rc op_md5(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                      const char **out)
+enum expand_rc op_md5(struct expand_ctx *ctx, const struct operator_node *n,
+                      const char *in, const char **out)
 {
     return hash(ctx, n, "md5", in, out);
 }
 
-enum expand_rc op_sha1(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                       const char **out)
+enum expand_rc op_sha1(struct expand_ctx *ctx, const struct operator_node *n,
+                       const char *in, const char **out)
 {
     return hash(ctx, n, "sha1", in, out);
 }
 
-enum expand_rc op_sha256(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                         const char **out)
+enum expand_rc op_sha256(struct expand_ctx *ctx, const struct operator_node *n,
+                         const char *in, const char **out)
 {
     return hash(ctx, n, "sha256", in, out);
 }
 
-static bool check_variant(struct compiler *c, struct operator_node *n, const char *const known[],
-                          const char *family)
+static bool check_variant(struct compiler *c, struct operator_node *n,
+                          const char *const known[], const char *family)
 {
     const char *want = n->suffix == NULL ? "256" : n->suffix;
 
     for (; *known != NULL; known++)
         if (strcmp(*known, want) == 0) {
-            n->extra = arena_printf(c->a, "%s%s", strcmp(family, "sha3") == 0 ? "sha3-" : "sha",
-                                    want);
+            n->extra = arena_printf(c->a, "%s%s",
+                                    strcmp(family, "sha3") == 0 ? "sha3-" : "sha", want);
             return true;
         }
     return compile_fail(c, "unrecognised %s variant", family);
@@ -132,14 +135,14 @@ bool op_sha3_check(struct compiler *c, struct operator_node *n)
     return check_variant(c, n, known, "sha3");
 }
 
-enum expand_rc op_sha2(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                       const char **out)
+enum expand_rc op_sha2(struct expand_ctx *ctx, const struct operator_node *n,
+                       const char *in, const char **out)
 {
     return hash(ctx, n, n->extra, in, out);
 }
 
-enum expand_rc op_sha3(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                       const char **out)
+enum expand_rc op_sha3(struct expand_ctx *ctx, const struct operator_node *n,
+                       const char *in, const char **out)
 {
     return hash(ctx, n, n->extra, in, out);
 }

@@ -124,7 +124,8 @@ static int64_t parse_sum(struct arithmetic *e)
         char op = *e->p++;
         int64_t y = parse_product(e);
 
-        if (op == '+' ? __builtin_add_overflow(x, y, &x) : __builtin_sub_overflow(x, y, &x))
+        if (op == '+' ? __builtin_add_overflow(x, y, &x)
+                      : __builtin_sub_overflow(x, y, &x))
             return wrong(e, "overflow in sum");
     }
     return x;
@@ -189,20 +190,21 @@ static enum expand_rc evaluate(struct expand_ctx *ctx, const char *in, bool deci
     if (e.error == NULL && *e.p != '\0')
         wrong(&e, "expecting operator");
     if (e.error != NULL)
-        return eval_fail(ctx, "error in expression evaluation: %s (after processing \"%.*s\")",
+        return eval_fail(ctx,
+                         "error in expression evaluation: %s (after processing \"%.*s\")",
                          e.error, (int)(e.p - in), in);
     return eval_number(ctx, v, out);
 }
 
-enum expand_rc op_eval(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                       const char **out)
+enum expand_rc op_eval(struct expand_ctx *ctx, const struct operator_node *n,
+                       const char *in, const char **out)
 {
     (void)n;
     return evaluate(ctx, in, false, out);
 }
 
-enum expand_rc op_eval10(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                         const char **out)
+enum expand_rc op_eval10(struct expand_ctx *ctx, const struct operator_node *n,
+                         const char *in, const char **out)
 {
     (void)n;
     return evaluate(ctx, in, true, out);

@@ -31,24 +31,26 @@ static void symbolic_mode(mode_t mode, char out[11])
     out[10] = '\0';
 }
 
-enum expand_rc op_stat(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                       const char **out)
+enum expand_rc op_stat(struct expand_ctx *ctx, const struct operator_node *n,
+                       const char *in, const char **out)
 {
     struct stat st;
     char mode[11];
 
     (void)n;
-    if (!eval_permitted(ctx, FORBID_EXISTS, "Use of the stat() expansion is not permitted"))
+    if (!eval_permitted(ctx, FORBID_EXISTS,
+                        "Use of the stat() expansion is not permitted"))
         return EXPAND_FAIL;
     if (stat(in, &st) < 0)
         return eval_fail(ctx, "stat(%s) failed: %s", in, strerror(errno));
     symbolic_mode(st.st_mode, mode);
-    *out = arena_printf(ctx->arena,
-                        "mode=%04o smode=%s inode=%llu device=%llu links=%llu uid=%lu gid=%lu "
-                        "size=%lld atime=%lld mtime=%lld ctime=%lld",
-                        st.st_mode & 07777U, mode, (unsigned long long)st.st_ino,
-                        (unsigned long long)st.st_dev, (unsigned long long)st.st_nlink,
-                        (unsigned long)st.st_uid, (unsigned long)st.st_gid, (long long)st.st_size,
-                        (long long)st.st_atime, (long long)st.st_mtime, (long long)st.st_ctime);
+    *out = arena_printf(
+        ctx->arena,
+        "mode=%04o smode=%s inode=%llu device=%llu links=%llu uid=%lu gid=%lu "
+        "size=%lld atime=%lld mtime=%lld ctime=%lld",
+        st.st_mode & 07777U, mode, (unsigned long long)st.st_ino,
+        (unsigned long long)st.st_dev, (unsigned long long)st.st_nlink,
+        (unsigned long)st.st_uid, (unsigned long)st.st_gid, (long long)st.st_size,
+        (long long)st.st_atime, (long long)st.st_mtime, (long long)st.st_ctime);
     return EXPAND_OK;
 }

@@ -65,8 +65,8 @@ static void print_short(struct buf *b, const struct ip *ip)
     }
 }
 
-enum expand_rc op_ipv6norm(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                           const char **out)
+enum expand_rc op_ipv6norm(struct expand_ctx *ctx, const struct operator_node *n,
+                           const char *in, const char **out)
 {
     struct buf b = buf_init(ctx->arena, EXPAND_RESULT_MAX);
     struct ip ip;
@@ -80,8 +80,8 @@ enum expand_rc op_ipv6norm(struct expand_ctx *ctx, const struct operator_node *n
 
 /* ---- mask ---- */
 
-static enum expand_rc print_masked(struct expand_ctx *ctx, const struct ip *ip, unsigned bits,
-                                   bool normal, const char **out)
+static enum expand_rc print_masked(struct expand_ctx *ctx, const struct ip *ip,
+                                   unsigned bits, bool normal, const char **out)
 {
     struct buf b = buf_init(ctx->arena, EXPAND_RESULT_MAX);
     char text[IP_TEXT_MAX];
@@ -97,27 +97,29 @@ static enum expand_rc print_masked(struct expand_ctx *ctx, const struct ip *ip, 
     return eval_buf(ctx, &b, out);
 }
 
-enum expand_rc op_mask(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                       const char **out)
+enum expand_rc op_mask(struct expand_ctx *ctx, const struct operator_node *n,
+                       const char *in, const char **out)
 {
     const char *slash = strchr(in, '/');
     struct ip ip;
     unsigned bits = 0;
 
     if (slash == NULL)
-        return eval_fail(ctx, ip_parse(in, &ip) ? "missing mask value in \"%s\""
-                                                : "\"%s\" is not an IP address",
+        return eval_fail(ctx,
+                         ip_parse(in, &ip) ? "missing mask value in \"%s\""
+                                           : "\"%s\" is not an IP address",
                          in);
     const char *digits = slash + 1, *end = digits + strspn(digits, "0123456789");
-    if (!ip_parse(arena_strndup(ctx->arena, in, (size_t)(slash - in)), &ip) || *digits == '\0' ||
-        *end != '\0')
+    if (!ip_parse(arena_strndup(ctx->arena, in, (size_t)(slash - in)), &ip) ||
+        *digits == '\0' || *end != '\0')
         return eval_fail(ctx, "\"%s\" is not an IP address", in);
     for (const char *p = digits; p < end && bits <= 128; p++)
         bits = bits * 10 + (unsigned)(*p - '0');
     if (bits > (ip.family == 4 ? 32U : 128U))
         return eval_fail(ctx, "mask value too big in \"%s\"", in);
     ip_mask(&ip, bits);
-    return print_masked(ctx, &ip, bits, n->suffix != NULL && strcmp(n->suffix, "n") == 0, out);
+    return print_masked(ctx, &ip, bits, n->suffix != NULL && strcmp(n->suffix, "n") == 0,
+                        out);
 }
 
 /* ---- reverse_ip ---- */
@@ -135,6 +137,7 @@ enum expand_rc op_reverse_ip(struct expand_ctx *ctx, const struct operator_node 
         if (ip.family == 4)
             buf_printf(&b, "%u%s", ip.bytes[i], i > 0 ? "." : "");
         else
-            buf_printf(&b, "%x.%x%s", ip.bytes[i] & 15, ip.bytes[i] >> 4, i > 0 ? "." : "");
+            buf_printf(&b, "%x.%x%s", ip.bytes[i] & 15, ip.bytes[i] >> 4,
+                       i > 0 ? "." : "");
     return eval_buf(ctx, &b, out);
 }

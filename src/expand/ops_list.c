@@ -10,8 +10,8 @@
 
 enum { NAMED_DEPTH_MAX = 20 };
 
-enum expand_rc op_listcount(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                            const char **out)
+enum expand_rc op_listcount(struct expand_ctx *ctx, const struct operator_node *n,
+                            const char *in, const char **out)
 {
     (void)n;
     return eval_number(ctx, list_count(in, ':', ctx->arena), out);
@@ -45,8 +45,10 @@ bool op_listnamed_check(struct compiler *c, struct operator_node *n)
     return true;
 }
 
-/* Text of the list; *kind is the one asked for or, if ARRAY_LEN, the first with such a name. */
-static const char *named_text(const struct expand_ctx *ctx, const char *name, size_t *kind)
+/* Text of the list; *kind is the one asked for or, if ARRAY_LEN, the first with such a
+ * name. */
+static const char *named_text(const struct expand_ctx *ctx, const char *name,
+                              size_t *kind)
 {
     const struct config *cfg = ctx->exim == NULL ? NULL : ctx->exim->config;
     size_t first = *kind, last = *kind;
@@ -96,8 +98,8 @@ static enum expand_rc add_list(struct expand_ctx *ctx, struct buf *b, const char
     return EXPAND_OK;
 }
 
-enum expand_rc op_listnamed(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                            const char **out)
+enum expand_rc op_listnamed(struct expand_ctx *ctx, const struct operator_node *n,
+                            const char *in, const char **out)
 {
     struct buf b = buf_init(ctx->arena, EXPAND_RESULT_MAX);
     size_t kind = n->suffix == NULL ? ARRAY_LEN(kinds) : kind_find(n->suffix);

@@ -7,7 +7,8 @@
 #include "base/ctype.h"
 #include "base/tod.h"
 
-static const char base62_digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+static const char base62_digits[] =
+    "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 static const char base32_digits[] = "abcdefghijklmnopqrstuvwxyz234567";
 
 /* Digits only; too large a number becomes the largest. */
@@ -25,12 +26,13 @@ static bool parse_decimal(const char *s, uint64_t *out)
 
 static enum expand_rc no_decimal(struct expand_ctx *ctx, const char *base, const char *in)
 {
-    return eval_fail(ctx, "argument for %s operator is \"%s\", which is not a decimal number",
+    return eval_fail(ctx,
+                     "argument for %s operator is \"%s\", which is not a decimal number",
                      base, in);
 }
 
-enum expand_rc op_base62(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                         const char **out)
+enum expand_rc op_base62(struct expand_ctx *ctx, const struct operator_node *n,
+                         const char *in, const char **out)
 {
     char text[7] = "";
     uint64_t v;
@@ -44,8 +46,8 @@ enum expand_rc op_base62(struct expand_ctx *ctx, const struct operator_node *n, 
     return EXPAND_OK;
 }
 
-enum expand_rc op_base62d(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                          const char **out)
+enum expand_rc op_base62d(struct expand_ctx *ctx, const struct operator_node *n,
+                          const char *in, const char **out)
 {
     uint64_t v = 0;
 
@@ -54,16 +56,17 @@ enum expand_rc op_base62d(struct expand_ctx *ctx, const struct operator_node *n,
         const char *d = strchr(base62_digits, *p);
 
         if (d == NULL)
-            return eval_fail(ctx,
-                             "argument for base62d operator is \"%s\", which is not a base 62 number",
-                             in);
+            return eval_fail(
+                ctx,
+                "argument for base62d operator is \"%s\", which is not a base 62 number",
+                in);
         v = v * 62 + (uint64_t)(d - base62_digits);
     }
     return eval_number(ctx, (int64_t)v, out);
 }
 
-enum expand_rc op_base32(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                         const char **out)
+enum expand_rc op_base32(struct expand_ctx *ctx, const struct operator_node *n,
+                         const char *in, const char **out)
 {
     char text[16];
     size_t at = sizeof(text);
@@ -78,8 +81,8 @@ enum expand_rc op_base32(struct expand_ctx *ctx, const struct operator_node *n, 
     return EXPAND_OK;
 }
 
-enum expand_rc op_base32d(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                          const char **out)
+enum expand_rc op_base32d(struct expand_ctx *ctx, const struct operator_node *n,
+                          const char *in, const char **out)
 {
     uint64_t v = 0;
 
@@ -88,16 +91,17 @@ enum expand_rc op_base32d(struct expand_ctx *ctx, const struct operator_node *n,
         const char *d = strchr(base32_digits, *p);
 
         if (d == NULL)
-            return eval_fail(ctx,
-                             "argument for base32d operator is \"%s\", which is not a base 32 number",
-                             in);
+            return eval_fail(
+                ctx,
+                "argument for base32d operator is \"%s\", which is not a base 32 number",
+                in);
         v = v * 32 + (uint64_t)(d - base32_digits);
     }
     return eval_number(ctx, (int64_t)v, out);
 }
 
-enum expand_rc op_randint(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                          const char **out)
+enum expand_rc op_randint(struct expand_ctx *ctx, const struct operator_node *n,
+                          const char *in, const char **out)
 {
     int64_t v;
     enum expand_rc rc = eval_integer(ctx, in, &v);
@@ -111,15 +115,16 @@ enum expand_rc op_randint(struct expand_ctx *ctx, const struct operator_node *n,
     return eval_number(ctx, below == 0 ? 0 : random_below(below), out);
 }
 
-enum expand_rc op_time_eval(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                            const char **out)
+enum expand_rc op_time_eval(struct expand_ctx *ctx, const struct operator_node *n,
+                            const char *in, const char **out)
 {
     long seconds = tod_interval_parse(in);
 
     (void)n;
     if (seconds < 0)
         return eval_fail(
-            ctx, "string \"%s\" is not an Exim time interval in \"time_eval\" operator", in);
+            ctx, "string \"%s\" is not an Exim time interval in \"time_eval\" operator",
+            in);
     return eval_number(ctx, seconds, out);
 }
 
@@ -131,7 +136,8 @@ enum expand_rc op_time_interval(struct expand_ctx *ctx, const struct operator_no
     (void)n;
     if (!parse_decimal(in, &v) || v > INT32_MAX)
         return eval_fail(
-            ctx, "string \"%s\" is not a positive number in \"time_interval\" operator", in);
+            ctx, "string \"%s\" is not a positive number in \"time_interval\" operator",
+            in);
     *out = tod_interval_print(ctx->arena, (long)v);
     return EXPAND_OK;
 }

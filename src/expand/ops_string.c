@@ -15,24 +15,24 @@ static struct buf result(struct expand_ctx *ctx)
     return buf_init(ctx->arena, EXPAND_RESULT_MAX);
 }
 
-enum expand_rc op_lc(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                     const char **out)
+enum expand_rc op_lc(struct expand_ctx *ctx, const struct operator_node *n,
+                     const char *in, const char **out)
 {
     (void)n;
     *out = cstr_lower(ctx->arena, in);
     return EXPAND_OK;
 }
 
-enum expand_rc op_uc(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                     const char **out)
+enum expand_rc op_uc(struct expand_ctx *ctx, const struct operator_node *n,
+                     const char *in, const char **out)
 {
     (void)n;
     *out = cstr_upper(ctx->arena, in);
     return EXPAND_OK;
 }
 
-enum expand_rc op_strlen(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                         const char **out)
+enum expand_rc op_strlen(struct expand_ctx *ctx, const struct operator_node *n,
+                         const char *in, const char **out)
 {
     (void)n;
     return eval_number(ctx, (int64_t)strlen(in), out);
@@ -40,27 +40,27 @@ enum expand_rc op_strlen(struct expand_ctx *ctx, const struct operator_node *n, 
 
 /* ---- counted ones ---- */
 
-enum expand_rc op_hash(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                       const char **out)
+enum expand_rc op_hash(struct expand_ctx *ctx, const struct operator_node *n,
+                       const char *in, const char **out)
 {
     return strings_hash(ctx, in, n->n1, n->n2, out);
 }
 
-enum expand_rc op_nhash(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                        const char **out)
+enum expand_rc op_nhash(struct expand_ctx *ctx, const struct operator_node *n,
+                        const char *in, const char **out)
 {
     return strings_nhash(ctx, in, n->n1, n->n2, out);
 }
 
-enum expand_rc op_length(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                         const char **out)
+enum expand_rc op_length(struct expand_ctx *ctx, const struct operator_node *n,
+                         const char *in, const char **out)
 {
     *out = strings_length(ctx, in, n->n1);
     return EXPAND_OK;
 }
 
-enum expand_rc op_substr(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                         const char **out)
+enum expand_rc op_substr(struct expand_ctx *ctx, const struct operator_node *n,
+                         const char *in, const char **out)
 {
     *out = strings_substr(ctx, in, n->n1, n->n2, n->has_n2);
     return EXPAND_OK;
@@ -68,14 +68,15 @@ enum expand_rc op_substr(struct expand_ctx *ctx, const struct operator_node *n, 
 
 /* ---- expand ---- */
 
-enum expand_rc op_expand(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                         const char **out)
+enum expand_rc op_expand(struct expand_ctx *ctx, const struct operator_node *n,
+                         const char *in, const char **out)
 {
     enum expand_rc rc = expand_text(ctx, in, out);
 
     (void)n;
     if (rc == EXPAND_FAIL)
-        return eval_fail(ctx, "internal expansion of \"%s\" failed: %s", in, ctx->err.msg);
+        return eval_fail(ctx, "internal expansion of \"%s\" failed: %s", in,
+                         ctx->err.msg);
     return rc;
 }
 
@@ -99,8 +100,8 @@ static enum expand_rc quoted(struct expand_ctx *ctx, const char *in, const char 
     return eval_buf(ctx, &b, out);
 }
 
-enum expand_rc op_quote(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                        const char **out)
+enum expand_rc op_quote(struct expand_ctx *ctx, const struct operator_node *n,
+                        const char *in, const char **out)
 {
     const char *p = in;
 
@@ -176,8 +177,8 @@ enum expand_rc op_quote_lookup(struct expand_ctx *ctx, const struct operator_nod
     return EXPAND_OK;
 }
 
-enum expand_rc op_rxquote(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                          const char **out)
+enum expand_rc op_rxquote(struct expand_ctx *ctx, const struct operator_node *n,
+                          const char *in, const char **out)
 {
     struct buf b = result(ctx);
 
@@ -190,8 +191,8 @@ enum expand_rc op_rxquote(struct expand_ctx *ctx, const struct operator_node *n,
     return eval_buf(ctx, &b, out);
 }
 
-enum expand_rc op_hexquote(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                           const char **out)
+enum expand_rc op_hexquote(struct expand_ctx *ctx, const struct operator_node *n,
+                           const char *in, const char **out)
 {
     struct buf b = result(ctx);
 
@@ -205,8 +206,8 @@ enum expand_rc op_hexquote(struct expand_ctx *ctx, const struct operator_node *n
 }
 
 /* Tabs are left alone. */
-enum expand_rc op_escape(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                         const char **out)
+enum expand_rc op_escape(struct expand_ctx *ctx, const struct operator_node *n,
+                         const char *in, const char **out)
 {
     bool keep8 = ctx->exim != NULL && ctx->exim->config != NULL &&
                  ctx->exim->config->main.print_topbitchars;

@@ -8,8 +8,8 @@
 #include "expand/punycode.h"
 
 /* UTF-8 to ISO-8859-1; what has no place there becomes an underscore. */
-enum expand_rc op_from_utf8(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                            const char **out)
+enum expand_rc op_from_utf8(struct expand_ctx *ctx, const struct operator_node *n,
+                            const char *in, const char **out)
 {
     struct buf b = buf_init(ctx->arena, EXPAND_RESULT_MAX);
 
@@ -23,8 +23,8 @@ enum expand_rc op_from_utf8(struct expand_ctx *ctx, const struct operator_node *
     return eval_buf(ctx, &b, out);
 }
 
-enum expand_rc op_utf8clean(struct expand_ctx *ctx, const struct operator_node *n, const char *in,
-                            const char **out)
+enum expand_rc op_utf8clean(struct expand_ctx *ctx, const struct operator_node *n,
+                            const char *in, const char **out)
 {
     struct buf b = buf_init(ctx->arena, EXPAND_RESULT_MAX);
 
@@ -66,8 +66,9 @@ static enum expand_rc failed(struct expand_ctx *ctx, const char *in, bool to_ala
                      cstr_printable(ctx->arena, in, false), why);
 }
 
-enum expand_rc op_utf8_domain_to_alabel(struct expand_ctx *ctx, const struct operator_node *n,
-                                        const char *in, const char **out)
+enum expand_rc op_utf8_domain_to_alabel(struct expand_ctx *ctx,
+                                        const struct operator_node *n, const char *in,
+                                        const char **out)
 {
     char *text = NULL;
 
@@ -77,22 +78,26 @@ enum expand_rc op_utf8_domain_to_alabel(struct expand_ctx *ctx, const struct ope
         return EXPAND_OK;
     int rc = idn2_lookup_u8((const uint8_t *)in, (uint8_t **)&text,
                             IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
-    return rc == IDN2_OK ? take(ctx, text, out) : failed(ctx, in, true, idn2_strerror(rc));
+    return rc == IDN2_OK ? take(ctx, text, out)
+                         : failed(ctx, in, true, idn2_strerror(rc));
 }
 
-enum expand_rc op_utf8_domain_from_alabel(struct expand_ctx *ctx, const struct operator_node *n,
-                                          const char *in, const char **out)
+enum expand_rc op_utf8_domain_from_alabel(struct expand_ctx *ctx,
+                                          const struct operator_node *n, const char *in,
+                                          const char **out)
 {
     char *text = NULL;
     int rc = idn2_to_unicode_8z8z(in, &text, 0);
 
     (void)n;
-    return rc == IDN2_OK ? take(ctx, text, out) : failed(ctx, in, false, idn2_strerror(rc));
+    return rc == IDN2_OK ? take(ctx, text, out)
+                         : failed(ctx, in, false, idn2_strerror(rc));
 }
 
 /* Local parts: the whole as one Punycode string. */
-enum expand_rc op_utf8_localpart_to_alabel(struct expand_ctx *ctx, const struct operator_node *n,
-                                           const char *in, const char **out)
+enum expand_rc op_utf8_localpart_to_alabel(struct expand_ctx *ctx,
+                                           const struct operator_node *n, const char *in,
+                                           const char **out)
 {
     const char *why;
 
@@ -108,8 +113,8 @@ enum expand_rc op_utf8_localpart_to_alabel(struct expand_ctx *ctx, const struct 
 }
 
 enum expand_rc op_utf8_localpart_from_alabel(struct expand_ctx *ctx,
-                                             const struct operator_node *n, const char *in,
-                                             const char **out)
+                                             const struct operator_node *n,
+                                             const char *in, const char **out)
 {
     const char *why;
 

@@ -163,7 +163,8 @@ static bool read_delta(const char **s, uint32_t bias, uint32_t *i)
         if (d < 0)
             return false;
         ++*s;
-        if (__builtin_mul_overflow((uint32_t)d, w, &step) || __builtin_add_overflow(*i, step, i))
+        if (__builtin_mul_overflow((uint32_t)d, w, &step) ||
+            __builtin_add_overflow(*i, step, i))
             return false;
         uint32_t t = threshold(k, bias);
         if ((uint32_t)d < t)

@@ -20,7 +20,8 @@ const void *regex_arg_compile(struct compiler *c, const struct expr_node *patter
     return r;
 }
 
-const struct regex *regex_arg_get(struct expand_ctx *ctx, const void *kept, const char *pattern)
+const struct regex *regex_arg_get(struct expand_ctx *ctx, const void *kept,
+                                  const char *pattern)
 {
     const struct regex_arg *r = kept;
 

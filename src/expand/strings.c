@@ -58,7 +58,8 @@ const char *strings_substr(struct expand_ctx *ctx, const char *s, long start, lo
 enum expand_rc strings_hash(struct expand_ctx *ctx, const char *s, long n, long m,
                             const char **out)
 {
-    static const char codes[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    static const char codes[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     size_t size = strlen(s), want = (size_t)n;
 
     if (m < 0)
@@ -71,7 +72,8 @@ enum expand_rc strings_hash(struct expand_ctx *ctx, const char *s, long n, long 
     }
     if (m == 0)
         return eval_fail(ctx, "hash count \"0\" too small");
-    /* The rest of the string, rotated by where and what it is, is folded into its first bytes. */
+    /* The rest of the string, rotated by where and what it is, is folded into its first
+     * bytes. */
     char *h = arena_strndup(ctx->arena, s, want);
     for (size_t i = want; want > 0 && i < size; i++) {
         unsigned byte = (unsigned char)s[i], shift = (unsigned)(byte + i) & 7;

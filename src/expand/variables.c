@@ -40,14 +40,16 @@ static bool find_acl(const char *name, struct variable_ref *out, const char **wh
         return false;
     }
     if (name[5] != '\0' && name[5] != '_' && !is_digit(name[5])) {
-        *why = " (6th character of a user-defined ACL variable must be a digit or underscore)";
+        *why = " (6th character of a user-defined ACL variable must be a digit or "
+               "underscore)";
         return false;
     }
     *out = (struct variable_ref){ &acl_row, name + 4 };
     return true;
 }
 
-bool variable_find(struct arena *a, const char *name, struct variable_ref *out, const char **why)
+bool variable_find(struct arena *a, const char *name, struct variable_ref *out,
+                   const char **why)
 {
     const struct variable *row =
         table_find(variable_table, variable_count, sizeof(variable_table[0]), name);
@@ -87,7 +89,9 @@ static const void *scope_object(const struct expand_ctx *ctx, enum variable_scop
     case SCOPE_ADDR:
         return ctx->addr;
     case SCOPE_HOST:
-        return ctx->host != NULL ? ctx->host : ctx->addr != NULL ? ctx->addr->host_list : NULL;
+        return ctx->host != NULL   ? ctx->host
+               : ctx->addr != NULL ? ctx->addr->host_list
+                                   : NULL;
     case SCOPE_TLS_IN:
         return ctx->session == NULL ? NULL : &ctx->session->tls_in;
     case SCOPE_TLS_OUT:
@@ -203,8 +207,8 @@ enum expand_rc variable_eval(struct expand_ctx *ctx, const struct variable_ref *
 /* ---- variables that the configuration defines ---- */
 
 /* suffix: 'c' or 'm' and the name that stands after it. */
-enum expand_rc variable_acl(struct expand_ctx *ctx, const struct variable *v, const char *suffix,
-                            const char **out)
+enum expand_rc variable_acl(struct expand_ctx *ctx, const struct variable *v,
+                            const char *suffix, const char **out)
 {
     const struct session *s = ctx->session;
     const struct message *m = ctx->message;

@@ -13,7 +13,8 @@
 enum expand_rc variable_address_target(struct expand_ctx *ctx, const struct variable *v,
                                        const char *suffix, const char **out)
 {
-    const char *set = (unsigned)v->which == ADDR_PIPE ? ctx->address_pipe : ctx->address_file;
+    const char *set =
+        (unsigned)v->which == ADDR_PIPE ? ctx->address_pipe : ctx->address_file;
 
     (void)suffix;
     if (set != NULL)
@@ -30,8 +31,8 @@ static const char *full_local_part(struct arena *a, const struct address *addr)
         return "";
     if (addr->prefix == NULL && addr->suffix == NULL)
         return addr->local_part;
-    return arena_printf(a, "%s%s%s", addr->prefix == NULL ? "" : addr->prefix, addr->local_part,
-                        addr->suffix == NULL ? "" : addr->suffix);
+    return arena_printf(a, "%s%s%s", addr->prefix == NULL ? "" : addr->prefix,
+                        addr->local_part, addr->suffix == NULL ? "" : addr->suffix);
 }
 
 /* Of the parent, or of the address as submitted. */
@@ -103,7 +104,9 @@ static enum expand_rc notify_words(struct expand_ctx *ctx, const char **out)
     static const struct {
         unsigned flag;
         const char *word;
-    } words[] = { { DSN_NEVER, "NEVER" }, { DSN_SUCCESS, "SUCCESS" }, { DSN_FAILURE, "FAILURE" },
+    } words[] = { { DSN_NEVER, "NEVER" },
+                  { DSN_SUCCESS, "SUCCESS" },
+                  { DSN_FAILURE, "FAILURE" },
                   { DSN_DELAY, "DELAY" } };
     const struct address *addr = ctx->addr;
     unsigned flags = addr == NULL ? 0 : addr->dsn_flags;
@@ -120,8 +123,8 @@ static enum expand_rc notify_words(struct expand_ctx *ctx, const char **out)
 }
 
 /* ENVID and RET of the message; NOTIFY and ORCPT of the recipient at hand. */
-enum expand_rc variable_dsn(struct expand_ctx *ctx, const struct variable *v, const char *suffix,
-                            const char **out)
+enum expand_rc variable_dsn(struct expand_ctx *ctx, const struct variable *v,
+                            const char *suffix, const char **out)
 {
     const struct message *m = ctx->message;
     const struct address *addr = ctx->addr;

@@ -17,7 +17,8 @@
 
 static const struct main_options *options(const struct expand_ctx *ctx)
 {
-    return ctx->exim == NULL || ctx->exim->config == NULL ? NULL : &ctx->exim->config->main;
+    return ctx->exim == NULL || ctx->exim->config == NULL ? NULL
+                                                          : &ctx->exim->config->main;
 }
 
 /* ---- header lines ---- */
@@ -32,7 +33,8 @@ static const char *charset(const struct expand_ctx *ctx)
 }
 
 /* A list item a line: colons doubled, only the final newline removed. */
-static enum expand_rc header_lines(struct expand_ctx *ctx, const char *name, const char **out)
+static enum expand_rc header_lines(struct expand_ctx *ctx, const char *name,
+                                   const char **out)
 {
     struct buf b = buf_init(ctx->arena, EXPAND_RESULT_MAX);
     bool first = true;
@@ -52,7 +54,8 @@ enum expand_rc variable_header(struct expand_ctx *ctx, const struct header_ref *
                                const char **out)
 {
     static const enum header_form forms[] = { [HEADER_WANT_DECODED] = HEADER_DECODED,
-                                              [HEADER_WANT_BASE64_ONLY] = HEADER_BASE64_ONLY,
+                                              [HEADER_WANT_BASE64_ONLY] =
+                                                  HEADER_BASE64_ONLY,
                                               [HEADER_WANT_RAW] = HEADER_RAW };
 
     *out = "";
@@ -70,7 +73,8 @@ bool variable_header_exists(const struct expand_ctx *ctx, const char *name)
     return ctx->message != NULL && header_exists(&ctx->message->headers, name);
 }
 
-static const char *decoded_line(struct arena *a, const struct header *h, bool check_length)
+static const char *decoded_line(struct arena *a, const struct header *h,
+                                bool check_length)
 {
     const char *why, *text = parse_rfc2047_decode(a, h->text, check_length, NULL, &why);
 
@@ -94,7 +98,8 @@ enum expand_rc variable_message_headers(struct expand_ctx *ctx, const struct var
             buf_add(&b, h->text, h->len);
             continue;
         }
-        const char *text = decoded_line(ctx->arena, h, o == NULL || o->check_rfc2047_length);
+        const char *text =
+            decoded_line(ctx->arena, h, o == NULL || o->check_rfc2047_length);
         if (b.len > 0)
             buf_add_char(&b, '\n');
         buf_add_str(&b, str_trim(str_from(text)));
@@ -151,8 +156,9 @@ enum expand_rc variable_message_body(struct expand_ctx *ctx, const struct variab
 {
     enum { VISIBLE_DEFAULT = 500 };
     const struct main_options *o = options(ctx);
-    size_t max = o == NULL || o->message_body_visible < 0 ? VISIBLE_DEFAULT
-                                                          : (size_t)o->message_body_visible;
+    size_t max = o == NULL || o->message_body_visible < 0
+                     ? VISIBLE_DEFAULT
+                     : (size_t)o->message_body_visible;
 
     (void)suffix;
     if (ctx->message != NULL && ctx->message->body.fd >= 0)
@@ -161,8 +167,9 @@ enum expand_rc variable_message_body(struct expand_ctx *ctx, const struct variab
     return EXPAND_OK;
 }
 
-enum expand_rc variable_message_body_size(struct expand_ctx *ctx, const struct variable *v,
-                                          const char *suffix, const char **out)
+enum expand_rc variable_message_body_size(struct expand_ctx *ctx,
+                                          const struct variable *v, const char *suffix,
+                                          const char **out)
 {
     (void)v;
     (void)suffix;
@@ -181,7 +188,8 @@ enum expand_rc variable_sender_part(struct expand_ctx *ctx, const struct variabl
     (void)suffix;
     if (at == NULL)
         return EXPAND_OK;
-    *out = v->which == 1 ? at + 1 : arena_strndup(ctx->arena, sender, (size_t)(at - sender));
+    *out =
+        v->which == 1 ? at + 1 : arena_strndup(ctx->arena, sender, (size_t)(at - sender));
     return EXPAND_OK;
 }
 
@@ -222,7 +230,8 @@ enum expand_rc variable_received_time(struct expand_ctx *ctx, const struct varia
 {
     (void)v;
     (void)suffix;
-    return eval_number(ctx, ctx->message == NULL ? 0 : ctx->message->received.tv_sec, out);
+    return eval_number(ctx, ctx->message == NULL ? 0 : ctx->message->received.tv_sec,
+                       out);
 }
 
 /* "63" becomes "6.3". */
@@ -235,6 +244,7 @@ enum expand_rc variable_spam_score(struct expand_ctx *ctx, const struct variable
     (void)v;
     (void)suffix;
     if (tenths != NULL && cstr_to_long(tenths, &n))
-        *out = arena_printf(ctx->arena, "%s%ld.%ld", n < 0 ? "-" : "", labs(n) / 10, labs(n) % 10);
+        *out = arena_printf(ctx->arena, "%s%ld.%ld", n < 0 ? "-" : "", labs(n) / 10,
+                            labs(n) % 10);
     return EXPAND_OK;
 }

@@ -6,13 +6,15 @@
 #include "proxy.h"
 #include "session.h"
 
-/* What the other side of the balancer wrote is shown with escapes: it may hold anything. */
+/* What the other side of the balancer wrote is shown with escapes: it may hold anything.
+ */
 static void show(struct expand_ctx *ctx, struct str s, const char **out)
 {
     *out = cstr_printable_len(ctx->arena, s.p, s.len, true);
 }
 
-static void show_tlv(struct expand_ctx *ctx, struct str tlvs, uint8_t type, const char **out)
+static void show_tlv(struct expand_ctx *ctx, struct str tlvs, uint8_t type,
+                     const char **out)
 {
     struct str value;
 

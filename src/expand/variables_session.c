@@ -33,7 +33,8 @@ enum expand_rc variable_sender_host_name(struct expand_ctx *ctx, const struct va
 }
 
 /* A message from the spool: a session as it was, for the same words. */
-static const char *fullhost_of(struct expand_ctx *ctx, const struct message *m, bool for_received)
+static const char *fullhost_of(struct expand_ctx *ctx, const struct message *m,
+                               bool for_received)
 {
     struct session s = { .arena = ctx->arena,
                          .exim = ctx->exim,

@@ -19,24 +19,24 @@ static const struct config *config_of(const struct expand_ctx *ctx)
 }
 
 /* which: enum tod_style. */
-enum expand_rc variable_tod(struct expand_ctx *ctx, const struct variable *v, const char *suffix,
-                            const char **out)
+enum expand_rc variable_tod(struct expand_ctx *ctx, const struct variable *v,
+                            const char *suffix, const char **out)
 {
     (void)suffix;
     *out = tod_print(ctx->arena, (enum tod_style)v->which, tod_now());
     return EXPAND_OK;
 }
 
-enum expand_rc variable_pid(struct expand_ctx *ctx, const struct variable *v, const char *suffix,
-                            const char **out)
+enum expand_rc variable_pid(struct expand_ctx *ctx, const struct variable *v,
+                            const char *suffix, const char **out)
 {
     (void)v;
     (void)suffix;
     return eval_number(ctx, getpid(), out);
 }
 
-enum expand_rc variable_load(struct expand_ctx *ctx, const struct variable *v, const char *suffix,
-                             const char **out)
+enum expand_rc variable_load(struct expand_ctx *ctx, const struct variable *v,
+                             const char *suffix, const char **out)
 {
     (void)v;
     (void)suffix;
@@ -71,7 +71,8 @@ enum expand_rc variable_space(struct expand_ctx *ctx, const struct variable *v,
         return eval_number(ctx, -1, out);
     if ((v->which & SPACE_INODES) != 0)
         return eval_number(ctx, st.f_files == 0 ? -1 : (int64_t)st.f_favail, out);
-    return eval_number(ctx, (int64_t)((double)st.f_bavail * (double)st.f_frsize / 1024.0), out);
+    return eval_number(ctx, (int64_t)((double)st.f_bavail * (double)st.f_frsize / 1024.0),
+                       out);
 }
 
 /* ---- configuration and build ---- */
@@ -86,7 +87,8 @@ enum expand_rc variable_config_dir(struct expand_ctx *ctx, const struct variable
     (void)v;
     (void)suffix;
     if (file != NULL)
-        *out = slash == NULL ? "." : arena_strndup(ctx->arena, file, (size_t)(slash - file));
+        *out =
+            slash == NULL ? "." : arena_strndup(ctx->arena, file, (size_t)(slash - file));
     return EXPAND_OK;
 }
 
@@ -97,8 +99,8 @@ enum expand_rc variable_localhost_number(struct expand_ctx *ctx, const struct va
 
     (void)v;
     (void)suffix;
-    return eval_number(ctx, cfg == NULL || cfg->localhost_number < 0 ? 0 : cfg->localhost_number,
-                       out);
+    return eval_number(
+        ctx, cfg == NULL || cfg->localhost_number < 0 ? 0 : cfg->localhost_number, out);
 }
 
 /* which: 0 number, 1 date. */
@@ -122,8 +124,8 @@ enum expand_rc variable_acl_arg(struct expand_ctx *ctx, const struct variable *v
     return EXPAND_OK;
 }
 
-enum expand_rc variable_auth(struct expand_ctx *ctx, const struct variable *v, const char *suffix,
-                             const char **out)
+enum expand_rc variable_auth(struct expand_ctx *ctx, const struct variable *v,
+                             const char *suffix, const char **out)
 {
     (void)suffix;
     if (ctx->auth[v->which - 1] != NULL)
@@ -156,7 +158,7 @@ enum expand_rc variable_filter_counter(struct expand_ctx *ctx, const struct vari
 /* ---- TLS ---- */
 
 enum expand_rc variable_tls_out_dane(struct expand_ctx *ctx, const struct variable *v,
-                                   const char *suffix, const char **out)
+                                     const char *suffix, const char **out)
 {
     (void)v;
     (void)suffix;
