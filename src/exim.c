@@ -169,7 +169,13 @@ static void start_debug(const struct cmd_line *c)
 static void change_identity(struct exim *e, const struct cmd_line *c)
 {
     unsigned f = c->mode->flags;
+    bool becomes_exim = (f & (CMD_NEEDS_BROKER | CMD_DROPS_ROOT)) != 0 || c->mode->run == cmd_bd;
     struct err err = { 0 };
+
+    if (becomes_exim && e->config->exim_user_missing)
+        stop(arena_printf(e->arena,
+                          "the user \"%s\" does not exist: create it, or set exim_user in %s",
+                          e->config->main.exim_user, e->config->filename));
     bool ok = (f & CMD_NEEDS_BROKER) != 0      ? spool_prepare(e, &err) && priv_start(e, &err)
               : (f & CMD_DROPS_TO_CALLER) != 0 ? priv_drop_to_caller(e, &err)
               : (f & CMD_DROPS_ROOT) != 0      ? priv_drop(e, &err)

@@ -299,9 +299,10 @@ static int print_one(const struct printer *p, const char *what)
         print_environment(p);
     else if (strcmp(what, "macros") == 0 || strcmp(what, "macro_list") == 0)
         return print_macros(p, NULL, cstr_ends(what, "_list"));
-    else if (strcmp(what, "local_scan") == 0)
+    else if (strcmp(what, "local_scan") == 0) {
         printf("local_scan() options are not supported\n");
-    else if ((o = option_find(main_options_table, main_options_count, what)) != NULL)
+        return EXIT_FAILURE;
+    } else if ((o = option_find(main_options_table, main_options_count, what)) != NULL)
         print_option(p, o, &p->cfg->main);
     else if (!print_drivers(p, what)) {
         printf("%s is not a known option\n", what);

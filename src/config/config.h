@@ -230,7 +230,6 @@ struct main_options {
     const struct match_list *rfc1413_hosts;
     long rfc1413_query_timeout;
     const struct match_list *sender_unqualified_hosts;
-    const char *set_environment;
     long slow_lookup_log;
     bool smtp_accept_keepalive;
     long smtp_accept_max;
@@ -349,6 +348,7 @@ struct config {
     long localhost_number;                    /* -1: unset */
     uid_t exim_uid;
     gid_t exim_gid;
+    bool exim_user_missing;                   /* root, and no such user: only settings can be shown */
     const uid_t *never_users;
     size_t never_user_count;
     const gid_t *trusted_groups, *admin_groups;

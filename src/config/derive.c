@@ -139,26 +139,31 @@ static bool derive_log(struct reader *r)
 
 /* ---- Identities ---------------------------------------------------------------------------------- */
 
-/* Started by an ordinary user, everything runs as that user, whoever the Exim user may be. */
+enum { NOBODY = 65534 };
+
+/* The manual: exim_group counts only beside exim_user, which else brings its own group. Started by an
+ * ordinary user, everything runs as that user if there is no Exim user. */
 static bool derive_exim(struct reader *r)
 {
     struct config *c = r->cfg;
     struct main_options *m = &c->main;
-    bool known = was_set(r, "exim_user") ? owner_user(m->exim_user, &c->exim_uid, &c->exim_gid)
-                                         : owner_exim(&c->exim_uid, &c->exim_gid);
+    bool built = owner_exim(&c->exim_uid, &c->exim_gid);
+    bool set = was_set(r, "exim_user");
+    bool known = set ? owner_user(m->exim_user, &c->exim_uid, &c->exim_gid) : built;
 
-    if (!known && geteuid() == 0)
-        return err_set(r->err, r->arena,
-                       "the user this Exim was built for (\"%s\") does not exist: set exim_user",
-                       m->exim_user);
-    if (!known) {
+    c->exim_user_missing = !known && geteuid() == 0;
+    if (c->exim_user_missing) {
+        c->exim_uid = NOBODY;
+        c->exim_gid = NOBODY;
+    } else if (!known) {
         c->exim_uid = geteuid();
         c->exim_gid = getegid();
         m->exim_user = owner_user_name(r->arena, c->exim_uid);
     }
-    if (m->exim_group != NULL && !owner_group(m->exim_group, &c->exim_gid))
+    if (set && m->exim_group != NULL && !owner_group(m->exim_group, &c->exim_gid))
         return err_set(r->err, r->arena, "group %s was not found", m->exim_group);
-    m->exim_group = owner_group_name(r->arena, c->exim_gid);
+    if (!c->exim_user_missing)
+        m->exim_group = owner_group_name(r->arena, c->exim_gid);
     return true;
 }
 

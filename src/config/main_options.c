@@ -82,7 +82,9 @@ const struct option main_options_table[] = {
     OPTION_BOOL(M, deliver_drop_privilege, false),
     OPTION_FIXED(M, deliver_queue_load_max, -1),
     OPTION_BOOL(M, delivery_date_remove, true),
+#ifdef ENABLE_DISABLE_FSYNC
     OPTION_BOOL(M, disable_fsync, false),
+#endif
     OPTION_BOOL(M, disable_ipv6, false),
     OPTION_DOMAIN_LIST(M, dns_again_means_nonexist, NULL),
     OPTION_STRING(M, dns_check_names_pattern, DNS_NAMES),
@@ -200,7 +202,7 @@ const struct option main_options_table[] = {
     OPTION_HOST_LIST(M, rfc1413_hosts, "@[]"),
     OPTION_TIME(M, rfc1413_query_timeout, 0),
     OPTION_HOST_LIST(M, sender_unqualified_hosts, NULL),
-    OPTION_STRING(M, set_environment, NULL),
+    OPTION_OTHER("set_environment", KIND_STRING, const char *, M, add_environment),
     OPTION_INT(M, slow_lookup_log, 0),
     OPTION_BOOL(M, smtp_accept_keepalive, true),
     OPTION_INT(M, smtp_accept_max, 20),
