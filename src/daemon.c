@@ -87,7 +87,7 @@ static bool leave_terminal(void)
 /* The caller's process ends when the daemon can be reached and its pid can be read. */
 static bool detach(const struct exim *e, const struct daemon_options *o)
 {
-    pid_t pid = proc_fork("exim: daemon");
+    pid_t pid = proc_fork("daemon");
 
     if (pid > 0) {
         write_pid(e, o, pid);

@@ -166,7 +166,7 @@ static NORETURN void agent_process(struct exim *e, const struct ipc_agent *who, 
         answer(link, false, errno, strerror(errno));
         _exit(1);
     }
-    proc_title("exim: local delivery as uid %ld", (long)geteuid());
+    proc_title("local delivery as uid %ld", (long)geteuid());
     answer(link, true, 0, "");
     priv_agent_entry(e, link);
     _exit(0);
@@ -179,7 +179,7 @@ static void start_agent(struct exim *e, const struct ipc_agent *who, int link, b
                arena_printf(e->arena, "User %ld is on the never_users list", (long)who->uid));
         return;
     }
-    pid_t pid = proc_fork("exim: local delivery");
+    pid_t pid = proc_fork("local delivery");
     if (pid == 0)
         agent_process(e, who, link, files_only);
     if (pid < 0)
@@ -222,7 +222,7 @@ bool priv_start(struct exim *e, struct err *err)
     e->privileged = geteuid() == 0;
     if (!ipc_pair(ends))
         return err_sys(err, e->arena, errno, "cannot make a socket pair");
-    pid_t pid = proc_fork("exim: broker");
+    pid_t pid = proc_fork("broker");
     if (pid == 0)
         broker_process(e, ends[1]);
     (void)fd_close(ends[1]);

@@ -94,12 +94,12 @@ static struct ipc_record deliver_one(struct exim *e, const struct ipc_deliver *j
     };
     struct ipc_record r = { .kind = IPC_REPORT };
 
-    proc_title("exim: delivering %s", job->id);
+    proc_title("delivering %s", job->id);
     r.report.rc = (int)deliver_message(e, job->id, &o, a, &report);
     r.report.next_try = report.next_try;
     memcpy(r.report.id, job->id, sizeof(r.report.id));
     arena_destroy(&a);
-    proc_title("exim: delivery process, idle");
+    proc_title("delivery process, idle");
     return r;
 }
 
@@ -160,7 +160,7 @@ static struct worker *start_worker(struct queue_pool *p)
 
     if (p->count == p->max || !ipc_pair(ends))
         return NULL;
-    pid_t pid = proc_fork("exim: delivery process");
+    pid_t pid = proc_fork("delivery process");
     if (pid == 0)
         worker_process(p->exim, ends[1]);
     (void)fd_close(ends[1]);

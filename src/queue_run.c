@@ -232,7 +232,7 @@ int queue_run(struct exim *e, const struct queue_run_options *o)
         goto out;
     if (log_wants(e->log, L_queue_run))
         log_write(e->log, LOG_MAIN, NULL, "Start queue run: %s", detail);
-    proc_title("exim: running the queue");
+    proc_title("running the queue");
     spool_clean(e);
     if (spool_scan(e, a, &list, &n, &err)) {
         size_t workers = workers_for(e, n);

@@ -142,9 +142,13 @@ static bool prepare_dir(struct exim *e, struct arena *a, const char *name, mode_
     const char *path = arena_printf(a, "%s/%s", e->config->spool_directory, name);
     struct stat st;
 
-    if (stat(path, &st) == 0)
-        return S_ISDIR(st.st_mode) || err_sys(err, a, ENOTDIR, "%s", path);
-    if (!dir_make(path, mode))
+    bool there = stat(path, &st) == 0;
+
+    if (there && !S_ISDIR(st.st_mode))
+        return err_sys(err, a, ENOTDIR, "%s", path);
+    if (there && st.st_uid != 0)
+        return true;
+    if (!there && !dir_make(path, mode))
         return err_sys(err, a, errno, "cannot make %s", path);
     if (geteuid() == 0 && chown(path, e->config->exim_uid, e->config->exim_gid) < 0)
         return err_sys(err, a, errno, "cannot give %s to its owner", path);

@@ -200,7 +200,7 @@ static void become_acceptor(struct daemon *d)
         keep[n++] = d->listeners[i].fd;
     keep[n++] = d->session_agents[1];
     keep[n++] = d->notices[1];
-    daemon_become_role(d, "exim: acceptor", keep, n);
+    daemon_become_role(d, "acceptor", keep, n);
     arena_destroy(&a);
 }
 

@@ -317,8 +317,8 @@ int daemon_broker(struct daemon *d)
 {
     struct broker_state s = {
         .daemon = d,
-        .roles = { [ROLE_ACCEPTOR] = { .name = "exim: acceptor", .run = daemon_acceptor },
-                   [ROLE_QUEUE] = { .name = "exim: queue", .run = daemon_queue } },
+        .roles = { [ROLE_ACCEPTOR] = { .name = "acceptor", .run = daemon_acceptor },
+                   [ROLE_QUEUE] = { .name = "queue", .run = daemon_queue } },
     };
 
     daemon_signals_block(&s.during_wait);

@@ -458,7 +458,7 @@ static void become_queue(struct daemon *d)
     int keep[] = { d->notices[0], d->notices[1], d->queue_agents[1] };
     struct exim *e = d->exim;
 
-    daemon_become_role(d, "exim: queue", keep, ARRAY_LEN(keep));
+    daemon_become_role(d, "queue", keep, ARRAY_LEN(keep));
     e->broker = priv_broker(e->arena, d->queue_agents[1]);
     e->queue_fd = d->notices[1];
 }

@@ -119,13 +119,13 @@ static void serve(struct daemon *d, struct arena *a, const struct ipc_connection
         .connection_count = c->count,
     };
 
-    proc_title("exim: handling connection from [%s]", ip_print(&c->client, address));
+    proc_title("handling connection from [%s]", ip_print(&c->client, address));
     if (!refused_by_reserve(d->exim, a, &peer)) {
         int status = smtp_serve(d->exim, &peer,
                                 d->options->receive != NULL ? d->options->receive : &in_background);
         (void)status;
     }
-    proc_title("exim: session, idle");
+    proc_title("session, idle");
 }
 
 static long memory_kb(void)
@@ -180,7 +180,7 @@ void daemon_session(struct daemon *d, int sock)
     bool go_on = true;
 
     become_session(d, sock);
-    proc_title("exim: session, idle");
+    proc_title("session, idle");
     long limit = memory_kb() + GROWTH_MAX_KB;
     while (go_on && !proc_got_term)
         if (fd_wait_read_signal(sock, -1) > 0)

@@ -85,7 +85,7 @@ static struct session_slot *start_session(struct acceptor *ac)
 
     if (!ipc_pair(ends))
         return NULL;
-    pid_t pid = proc_fork("exim: session");
+    pid_t pid = proc_fork("session");
     if (pid == 0)
         daemon_session(ac->daemon, ends[1]);
     (void)fd_close(ends[1]);
