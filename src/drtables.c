@@ -47,6 +47,9 @@
 #ifdef TRANSPORT_PIPE
 #include "transports/pipe.h"
 #endif
+#ifdef TRANSPORT_SMTP
+#include "transports/smtp.h"
+#endif
 
 /* Tables end in NULL, so that one without rows is possible; each is sorted by name. */
 #define COUNT(table) (ARRAY_LEN(table) - 1)
@@ -74,6 +77,9 @@ static const struct transport_driver *const transports[] = {
 #endif
 #ifdef TRANSPORT_PIPE
     &transport_pipe,
+#endif
+#ifdef TRANSPORT_SMTP
+    &transport_smtp,
 #endif
     NULL,
 };

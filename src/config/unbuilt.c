@@ -89,6 +89,17 @@ static const struct unbuilt {
     { "transport/autoreply", "transport" },
     { "transport/lmtp", "transport" },
     { "transport/queuefile", "transport" },
+    { "transport/smtp/dkim_canon", "DKIM" },
+    { "transport/smtp/dkim_domain", "DKIM" },
+    { "transport/smtp/dkim_hash", "DKIM" },
+    { "transport/smtp/dkim_identity", "DKIM" },
+    { "transport/smtp/dkim_private_key", "DKIM" },
+    { "transport/smtp/dkim_selector", "DKIM" },
+    { "transport/smtp/dkim_sign_headers", "DKIM" },
+    { "transport/smtp/dkim_strict", "DKIM" },
+    { "transport/smtp/dkim_timestamps", "DKIM" },
+    { "transport/smtp/gnutls_compat_mode", "GnuTLS" },
+    { "transport/smtp/hosts_pipe_connect", "early pipelining" },
 };
 /* clang-format on */
 
