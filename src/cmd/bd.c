@@ -30,13 +30,21 @@ static void open_all(struct exim *e)
     e->search = search_new(e);
 }
 
+/* The daemon has left the directory it was started in. */
+static const char *config_path(struct arena *a, const struct exim *e)
+{
+    const char *name = e->config->filename;
+
+    return *name == '/' ? name : arena_printf(a, "%s/%s", e->initial_cwd, name);
+}
+
 static struct exim *reload(const struct daemon_options *o, struct err *err)
 {
     const struct source *from = o->reload_arg;
     struct arena *a = arena_new("process");
     struct exim *e = arena_new_obj(a, struct exim);
     const struct readconf_request rq = {
-        .filenames = from->exim->config->filename,
+        .filenames = config_path(a, from->exim),
         .macros = from->line->macros,
         .hooks = from->exim->hooks,
         .check_owner = from->exim->privileged,

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <netinet/in.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,6 +154,17 @@ static bool serve_next(struct daemon *d, int sock, unsigned *served, long limit)
     return ipc_send(sock, &done, -1) && !done.idle.leaving;
 }
 
+/* Messages from the network are submitted by exim itself. */
+static void become_originator(struct exim *e)
+{
+    const struct passwd *pw = getpwuid(geteuid());
+
+    e->real_uid = geteuid();
+    e->real_gid = getegid();
+    if (pw != NULL)
+        e->originator_login = arena_strdup(e->arena, pw->pw_name);
+}
+
 static void become_session(struct daemon *d, int sock)
 {
     int keep[] = { sock, d->session_agents[1], d->notices[1] };
@@ -163,6 +175,7 @@ static void become_session(struct daemon *d, int sock)
     priv_close_others(e, keep, ARRAY_LEN(keep));
     e->broker = priv_broker(e->arena, d->session_agents[1]);
     e->queue_fd = d->notices[1];
+    become_originator(e);
     (void)sigemptyset(&none);
     proc_catch(SIGTERM); /* smtp_in says 421 then */
     proc_ignore(SIGPIPE);
