@@ -20,7 +20,7 @@
 #include "spool.h"
 #include "transports/transport.h"
 
-enum { FILE_MAX = 4 * 1024 * 1024, MAX_ADDRESSES = 100000, MAX_IDS = 1000 };
+enum { FILE_MAX = MAX_FILTER_SIZE, MAX_ADDRESSES = 100000, MAX_IDS = 1000 };
 
 struct agent {
     struct exim *exim;

@@ -15,7 +15,7 @@
 #include "route_int.h"
 #include "routers/redirect_int.h"
 
-enum { FILE_MAX = 4 * 1024 * 1024, IDS_MAX = 500 };
+enum { FILE_MAX = MAX_FILTER_SIZE, IDS_MAX = 500 };
 
 /* Another user's file is read by that user's agent; without a way to one (a session that verifies,
  * a server without root) it is read as we are. */
