@@ -31,7 +31,7 @@ ARCH   := $(shell uname -m)
 comma  := ,
 KIND   := $(if $(FUZZ),-fuzz,$(if $(SAN),-san))$(if $(COV),-cov)$(if $(DEBUG),-debug)
 BUILD  ?= build-$(SYSTEM)-$(ARCH)$(KIND)
-DRAFT  ?= 1
+DRAFT  ?=
 export DRAFT
 .DEFAULT_GOAL := all
 Q := $(if $(V),,@)
