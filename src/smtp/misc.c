@@ -46,9 +46,8 @@ void smtp_cmd_quit(struct smtp_state *st)
 
     if (!st->s->proxy_failed && !st->s->batched)
         v = smtp_acl(st, ACL_WHERE_QUIT, st->o->acl_smtp_quit);
-    if (v.rc == ACL_ERROR)
-        smtp_log(st, LOG_MAIN | LOG_PANIC, "ACL for QUIT returned ERROR: %s",
-                 v.log_message != NULL ? v.log_message : "");
+    if (v.rc == ACL_ERROR && v.log_message != NULL)
+        smtp_log(st, LOG_MAIN | LOG_PANIC, "ACL for QUIT returned ERROR: %s", v.log_message);
     smtp_reset(st, "QUIT");
     if (v.user_message != NULL)
         smtp_reply_lines(st, "221", NULL, v.user_message);
@@ -178,7 +177,7 @@ static void run_etrn(struct smtp_state *st, char *const *argv)
         return;
     }
     if (pid == 0) { /* the grandchild is nobody's child: it outlives the session */
-        if (fork() != 0)
+        if (proc_fork("etrn command") != 0)
             _exit(0);
         (void)setsid();
         (void)dup2(open("/dev/null", O_RDWR), STDIN_FILENO);
