@@ -16,7 +16,7 @@
 #include "exim.h"
 #include "priv.h"
 #include "search.h"
-#include "transports/transport.h"
+#include "transports/tidy.h"
 
 enum {
     SERVED_MAX = 2000,         /* messages of one worker */
@@ -73,12 +73,7 @@ static long memory_kb(void)
 
 static void let_go(void)
 {
-    size_t count;
-    const struct transport_driver *const *drivers = transport_drivers(&count);
-
-    for (size_t i = 0; i < count; i++)
-        if (drivers[i]->tidy != NULL)
-            drivers[i]->tidy();
+    tidy_transports();
     agent_close_all();
 }
 

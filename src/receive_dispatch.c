@@ -18,6 +18,7 @@
 #include "receive.h"
 #include "session.h"
 #include "spool.h"
+#include "transports/tidy.h"
 
 enum when { WHEN_NOW, WHEN_LOCAL_NOW /* remote ones wait */, WHEN_LATER };
 
@@ -100,6 +101,7 @@ static void NORETURN deliver_here(struct session *s, const char *id, const struc
     struct deliver_report report = { 0 };
 
     (void)deliver_message(s->exim, id, o, a, &report);
+    tidy_transports();
     _exit(EXIT_SUCCESS);
 }
 

@@ -9,6 +9,7 @@
 #include "daemon.h"
 #include "deliver.h"
 #include "exim.h"
+#include "transports/tidy.h"
 
 bool cmd_check_ids(const struct cmd_line *c, int count)
 {
@@ -40,5 +41,6 @@ int cmd_M(struct exim *e, const struct cmd_line *c)
         (void)deliver_message(e, c->args[i], &o, a, &report);
         arena_destroy(&a);
     }
+    tidy_transports();
     return EXIT_SUCCESS;
 }

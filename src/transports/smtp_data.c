@@ -282,6 +282,8 @@ static bool read_outcome(struct smtp_transaction *tx)
 
 bool smtp_data_send(struct smtp_transaction *tx)
 {
+    if (!tx->pipelining && tx->accepted == 0)
+        return true;
     bool sent = tx->chunking ? send_by_bdat(tx) : send_by_data(tx);
 
     if (!sent || tx->accepted == 0)
