@@ -365,18 +365,45 @@ enum rc match_list_text(struct expand_ctx *ctx, const struct match_list *l, cons
                         bool caseless)
 {
     struct match_host_subject h = { .address = subject };
+    const char *data = NULL;
+    enum rc rc = RC_DEFER;
 
     switch (l->kind) {
     case LIST_DOMAIN:
-        return match_domain(ctx, l, subject, NULL);
+        rc = match_domain(ctx, l, subject, &data);
+        break;
     case LIST_LOCAL_PART:
-        return match_local_part(ctx, l, subject, caseless, NULL);
+        rc = match_local_part(ctx, l, subject, caseless, &data);
+        break;
     case LIST_ADDRESS:
-        return match_address(ctx, l, subject, caseless, NULL);
-    case LIST_HOST:
+        rc = match_address(ctx, l, subject, caseless, &data);
+        break;
+    case LIST_HOST: {
+        struct match_subject s = host_subject(ctx, &h);
+
+        s.ip_only = true;
+        rc = match_list_run(&s, l);
+        data = s.data;
         break;
     }
-    return match_host(ctx, l, &h, NULL);
+    }
+    if (rc == RC_OK && data != NULL)
+        ctx->value = data;
+    return rc;
+}
+
+/* Only "*", "^" and lookups are wild there; what else a list knows stands for itself. */
+static bool compile_pattern(struct expand_ctx *ctx, const char *pattern, struct match_item *item)
+{
+    item->negated = *pattern == '!';
+    if (item->negated)
+        pattern = cstr_skip_space(pattern + 1);
+    if (*pattern == '@' || *pattern == '+' || *pattern == '/') {
+        item->kind = ITEM_LITERAL;
+        item->text = pattern;
+        return true;
+    }
+    return match_compile_item(ctx->arena, LIST_DOMAIN, pattern, item, &ctx->err);
 }
 
 enum rc match_pattern(struct expand_ctx *ctx, const char *pattern, bool expanded,
@@ -390,10 +417,7 @@ enum rc match_pattern(struct expand_ctx *ctx, const char *pattern, bool expanded
 
     if (expanded && expand_text(ctx, pattern, &pattern) != EXPAND_OK)
         return RC_FAIL;
-    item.negated = *pattern == '!';
-    if (item.negated)
-        pattern = cstr_skip_space(pattern + 1);
-    if (!match_compile_item(ctx->arena, LIST_DOMAIN, pattern, &item, &ctx->err))
+    if (!compile_pattern(ctx, pattern, &item))
         return RC_DEFER;
     enum match_rc rc = match_item_string(&s, &item);
     ctx->captures = before;

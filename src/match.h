@@ -51,7 +51,8 @@ enum rc match_outgoing_host(struct expand_ctx *ctx, const struct match_list *l, 
 /* One string against one list item pattern as in ${if match_ip, isip ranges: "10.0.0.0/8", "@[]"... */
 enum rc match_ip(struct expand_ctx *ctx, const char *address, const char *list);
 
-/* For struct hooks: a list of whatever kind; hosts by address text. caseless: local parts. */
+/* For struct hooks (${if match_xxx): a list of whatever kind; hosts by address text only, as in match_ip.
+ * caseless: local parts. ctx->value is the looked-up text. */
 enum rc match_list_text(struct expand_ctx *ctx, const struct match_list *l, const char *subject,
                         bool caseless);
 /* One domain pattern as it would stand in a list; captures are left alone. */
