@@ -109,7 +109,7 @@ static void print_libraries(struct arena *a)
 int cmd_bV(struct exim *e, const struct cmd_line *c)
 {
     (void)c;
-    printf("Exim version %s #%s built %s\n", EXIM_VERSION, build_info_number, build_info_date);
+    printf("Exim version %s #%s built %s\n", e->config->main.exim_version, build_info_number, build_info_date);
     printf("This is an " EXIM_IMPLEMENTATION ".\n"
            "Copyright (c) 2026 its authors; free software under the GPL, version 2 or later.\n");
     printf("Berkeley DB: %s\n", DB_VERSION_STRING);

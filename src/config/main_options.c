@@ -4,6 +4,7 @@
 
 #include "base/attr.h"
 #include "config/config.h"
+#include "version.h"
 
 #define M struct main_options
 
@@ -59,7 +60,6 @@ const struct option main_options_table[] = {
     OPTION_INT(M, bounce_return_linesize_limit, 998),
     OPTION_BOOL(M, bounce_return_message, true),
     OPTION_SIZE(M, bounce_return_size_limit, 100 * 1024),
-    OPTION_STRING(M, bounce_sender_authentication, NULL),
     OPTION_TIME(M, callout_domain_negative_expire, 10800),
     OPTION_TIME(M, callout_domain_positive_expire, 604800),
     OPTION_TIME(M, callout_negative_expire, 7200),
@@ -76,10 +76,8 @@ const struct option main_options_table[] = {
     OPTION_STRING(M, daemon_smtp_ports, "smtp"),
     OPTION_INT(M, daemon_startup_retries, 9),
     OPTION_TIME(M, daemon_startup_sleep, 30),
-    OPTION_BOOL(M, debug_store, false),
     OPTION_TIME_LIST(M, delay_warning, "1d"),
     OPTION_EXPAND(M, delay_warning_condition, WARN_CONDITION),
-    OPTION_BOOL(M, deliver_drop_privilege, false),
     OPTION_FIXED(M, deliver_queue_load_max, -1),
     OPTION_BOOL(M, delivery_date_remove, true),
 #ifdef ENABLE_DISABLE_FSYNC
@@ -109,6 +107,7 @@ const struct option main_options_table[] = {
     OPTION_GROUP(M, exim_group, NULL),
     OPTION_STRING(M, exim_path, BIN_DIRECTORY "/exim"),
     OPTION_USER(M, exim_user, EXIM_USER),
+    OPTION_STRING(M, exim_version, EXIM_VERSION),
     OPTION_STRING(M, extra_local_interfaces, NULL),
     OPTION_BOOL(M, extract_addresses_remove_arguments, true),
     OPTION_INT(M, finduser_retries, 0),
@@ -131,13 +130,13 @@ const struct option main_options_table[] = {
 #ifdef EXPERIMENTAL_PROXY
     { "hosts_proxy", KIND_HOST_LIST, offsetof(M, proxy_required_hosts), 0, NULL, NULL },
 #endif
+    OPTION_HOST_LIST(M, hosts_require_alpn, NULL),
     OPTION_HOST_LIST(M, hosts_require_helo, NULL),
     OPTION_DOMAIN_LIST(M, hosts_treat_as_local, NULL),
     OPTION_TIME(M, ignore_bounce_errors_after, 6048000),
     OPTION_HOST_LIST(M, ignore_fromline_hosts, NULL),
     OPTION_BOOL(M, ignore_fromline_local, false),
     OPTION_STRING(M, keep_environment, NULL),
-    OPTION_TIME(M, keep_malformed, 345600),
     OPTION_BOOL(M, local_from_check, true),
     OPTION_STRING(M, local_from_prefix, NULL),
     OPTION_STRING(M, local_from_suffix, NULL),
@@ -155,7 +154,6 @@ const struct option main_options_table[] = {
     OPTION_EXPAND(M, message_id_header_text, NULL),
     OPTION_BOOL(M, message_logs, true),
     OPTION_EXPAND(M, message_size_limit, "50M"),
-    OPTION_BOOL(M, mua_wrapper, false),
     OPTION_UID_LIST(M, never_users, NULL),
     OPTION_STRING(M, openssl_options, "+no_sslv2 +single_dh_use"),
     OPTION_DOMAIN_LIST(M, percent_hack_domains, NULL),
@@ -173,7 +171,6 @@ const struct option main_options_table[] = {
     OPTION_TIME(M, proxy_protocol_timeout, 3),
     OPTION_OTHER("proxy_required_hosts", KIND_HOST_LIST, const struct match_list *, M,
                  proxy_required_hosts),
-    OPTION_HOST_LIST(M, proxy_tls_hosts, NULL),
 #endif
     OPTION_STRING(M, qualify_domain, NULL),
     OPTION_STRING(M, qualify_recipient, NULL),
@@ -203,7 +200,6 @@ const struct option main_options_table[] = {
     OPTION_TIME(M, rfc1413_query_timeout, 0),
     OPTION_HOST_LIST(M, sender_unqualified_hosts, NULL),
     OPTION_OTHER("set_environment", KIND_STRING, const char *, M, add_environment),
-    OPTION_INT(M, slow_lookup_log, 0),
     OPTION_BOOL(M, smtp_accept_keepalive, true),
     OPTION_INT(M, smtp_accept_max, 20),
     OPTION_INT(M, smtp_accept_max_nonmail, 10),
@@ -219,7 +215,6 @@ const struct option main_options_table[] = {
     OPTION_INT(M, smtp_connect_backlog, 20),
     OPTION_BOOL(M, smtp_enforce_sync, true),
     OPTION_EXPAND(M, smtp_etrn_command, NULL),
-    OPTION_BOOL(M, smtp_etrn_serialize, true),
     OPTION_FIXED(M, smtp_load_reserve, -1),
     OPTION_INT(M, smtp_max_synprot_errors, 3),
     OPTION_INT(M, smtp_max_unknown_commands, 3),
@@ -229,8 +224,12 @@ const struct option main_options_table[] = {
     OPTION_EXPAND(M, smtp_receive_timeout, "5m"),
     OPTION_HOST_LIST(M, smtp_reserve_hosts, NULL),
     OPTION_BOOL(M, smtp_return_error_details, false),
+    OPTION_HOST_LIST(M, smtputf8_advertise_hosts, NULL), /* Exim: "*"; no downgrading here yet */
     OPTION_BOOL(M, split_spool_directory, false),
     OPTION_EXPAND(M, spool_directory, SPOOL_DIRECTORY),
+#ifdef LOOKUP_SQLITE
+    OPTION_TIME(M, sqlite_lock_timeout, 5),
+#endif
     OPTION_BOOL(M, strict_acl_vars, false),
     OPTION_BOOL(M, strip_excess_angle_brackets, false),
     OPTION_BOOL(M, strip_trailing_dot, false),
@@ -239,17 +238,11 @@ const struct option main_options_table[] = {
     OPTION_BOOL(M, syslog_pid, true),
     OPTION_STRING(M, syslog_processname, "exim"),
     OPTION_BOOL(M, syslog_timestamp, true),
-    OPTION_EXPAND(M, system_filter, NULL),
-    OPTION_EXPAND(M, system_filter_directory_transport, NULL),
-    OPTION_EXPAND(M, system_filter_file_transport, NULL),
-    OPTION_GROUP(M, system_filter_group, NULL),
-    OPTION_EXPAND(M, system_filter_pipe_transport, NULL),
-    OPTION_EXPAND(M, system_filter_reply_transport, NULL),
-    OPTION_USER(M, system_filter_user, NULL),
     OPTION_BOOL(M, tcp_nodelay, true),
     OPTION_TIME(M, timeout_frozen_after, 0),
-    OPTION_STRING(M, timezone, NULL),
+    OPTION_STRING(M, timezone, TIMEZONE_DEFAULT),
     OPTION_HOST_LIST(M, tls_advertise_hosts, "*"),
+    OPTION_EXPAND(M, tls_alpn, "smtp:esmtp"),
     OPTION_EXPAND(M, tls_certificate, NULL),
     OPTION_EXPAND(M, tls_crl, NULL),
     OPTION_INT(M, tls_dh_max_bits, 2236),
@@ -260,6 +253,7 @@ const struct option main_options_table[] = {
     OPTION_EXPAND(M, tls_privatekey, NULL),
     OPTION_BOOL(M, tls_remember_esmtp, false),
     OPTION_EXPAND(M, tls_require_ciphers, NULL),
+    OPTION_HOST_LIST(M, tls_resumption_hosts, NULL),
     OPTION_HOST_LIST(M, tls_try_verify_hosts, NULL),
     OPTION_EXPAND(M, tls_verify_certificates, "system"),
     OPTION_HOST_LIST(M, tls_verify_hosts, NULL),

@@ -39,7 +39,6 @@ struct transport {
     bool headers_only;
     const struct expr *home_directory;
     bool initgroups;
-    const struct expr *max_parallel;
     const struct expr *message_size_limit;
     bool rcpt_include_affixes;
     bool retry_use_local_part;

@@ -188,7 +188,7 @@ static const struct { const char *text; int line; const char *want; } errors[] =
     { "= x",                     1, "option setting expected: = x" },
     { "never_users = nosuchuser", 1, "user nosuchuser was not found" },
     { "admin_groups = nosuchgroup", 1, "group nosuchgroup was not found" },
-    { "system_filter_user = nosuchuser", 1, "user nosuchuser was not found" },
+    { "exim_user = nosuchuser", 1, "\"exim_user\" option set for the second time" },
     { "ldap_version = 3",        1, "option \"ldap_version\" is not built into this binary yet: LDAP lookups" },
 #ifdef EXPERIMENTAL_PROXY
     { "proxy_required_hosts = a\nhosts_proxy = b", 2, "\"hosts_proxy\" option set for the second time" },
