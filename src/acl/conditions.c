@@ -65,8 +65,10 @@ enum acl_result acl_condition_acl(struct acl_run *r, const struct acl_item *c, c
     for (int i = 0; i < c->nwords; i++) {
         enum acl_result rc = expand_word(r, c, i, &words[i]);
 
-        if (rc != COND_TRUE) /* forced failure: the condition is ignored */
-            return rc == COND_FALSE ? COND_TRUE : rc;
+        if (rc == COND_FALSE) /* forced failure: the condition is ignored, negated or not */
+            return c->negated ? COND_FALSE : COND_TRUE;
+        if (rc != COND_TRUE)
+            return rc;
     }
     const char *text = words[0];
     int narg = c->nwords > 0 ? c->nwords - 1 : 0;

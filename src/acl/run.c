@@ -69,6 +69,7 @@ static enum acl_result misplaced(struct acl_run *r, const struct acl_item *c)
                          c->row->name, acl_where_name(r->where));
 }
 
+/* A forced failure makes a condition count as true, negated or not. */
 static enum acl_result run_expanded(struct acl_run *r, const struct acl_item *c)
 {
     const char *arg, *why;
@@ -77,7 +78,7 @@ static enum acl_result run_expanded(struct acl_run *r, const struct acl_item *c)
     case EXPAND_OK:
         return c->row->run(r, c, arg);
     case EXPAND_FORCED:
-        return COND_TRUE;
+        return c->negated ? COND_FALSE : COND_TRUE;
     case EXPAND_DEFER:
         why = r->ctx->err.msg == NULL ? "" : r->ctx->err.msg;
         return acl_run_defer(r, "failed to expand ACL string \"%s\": %s", c->text, why);

@@ -61,7 +61,7 @@ static int show(struct expand_ctx *ctx, const struct rewrite_rule *rules, const 
     const struct config *cfg = ctx->exim->config;
 
     if (!parse_address(ctx->arena, text, PARSE_ALLOW_DOMAIN_LITERAL | PARSE_ALLOW_UTF8, &p)) {
-        fprintf(stderr, "Syntax error in %s\n%c%s\n\n", text, to_upper(*p.err), p.err + (*p.err != '\0'));
+        fprintf(stderr, "Syntax error in %s\n%c%s\n", text, to_upper(*p.err), p.err + (*p.err != '\0'));
         return EXIT_SUCCESS;
     }
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
