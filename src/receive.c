@@ -41,6 +41,11 @@ const char *receive_who(struct receive *r)
     return session_host_and_ident(r->s, true, true);
 }
 
+static const char *from_whom(struct receive *r)
+{
+    return arena_printf(r->m->arena, "from <%s> %s", r->m->sender, session_host_and_ident(r->s, true, false));
+}
+
 const char *receive_reply_lines(struct receive *r, const char *code, const char *text)
 {
     struct buf b = buf_init(r->m->arena, BUF_DEFAULT_CEILING);
@@ -160,8 +165,9 @@ static struct receive_result lost(struct receive *r, bool after_header)
     } else if (r->err.msg != NULL && strcmp(r->err.msg, "aborted") == 0) {
         DEBUG(D_RECEIVE) debug_printf("message given up by the client between chunks\n");
     } else if (r->s->smtp_input && log_wants(r->e->log, L_lost_incoming_connection)) {
-        receive_log(r, LOG_MAIN, "SMTP connection from %s lost while reading message data%s",
-                    session_host_and_ident(r->s, false, true), after_header ? "" : " (header)");
+        r->m->id[0] = '\0'; /* there is no message */
+        receive_log(r, LOG_MAIN, "SMTP connection from %s lost while reading message data (%sheader)",
+                    session_host_and_ident(r->s, false, true), after_header ? "after " : "");
     }
     if (r->writer != NULL)
         spool_abandon(r->writer);
@@ -188,7 +194,7 @@ static struct receive_result too_big(struct receive *r, int64_t limit)
 {
     if (log_wants(r->e->log, L_size_reject))
         log_write_reject(r->e->log, LOG_MAIN | LOG_REJECT, r->m->id, NULL,
-                         "rejected from <%s> %s: message too big: read=%lld max=%lld", r->m->sender, receive_who(r),
+                         "rejected %s: message too big: read=%lld max=%lld", from_whom(r),
                          (long long)(receive_log_size(r->m) + r->body_size), (long long)limit);
     spool_abandon(r->writer);
     r->writer = NULL;
@@ -233,8 +239,7 @@ static bool is_looping(struct receive *r, struct receive_result *out)
 
     if (max <= 0 || r->m->received_count <= max)
         return false;
-    receive_log(r, LOG_MAIN | LOG_REJECT, "rejected from <%s> %s: Too many \"Received\" headers", r->m->sender,
-                receive_who(r));
+    receive_log(r, LOG_MAIN | LOG_REJECT, "rejected %s: Too many \"Received\" headers", from_whom(r));
     *out = receive_refuse(r, RECEIVE_REJECTED, "550", text);
     return true;
 }
@@ -284,7 +289,7 @@ static struct receive_result commit(struct receive *r)
                                    "If it was a legitimate message, it may still be delivered to the target\n"
                                    "recipient(s).";
         struct receive_result fake = receive_refuse(
-            r, RECEIVE_OK, m->fake_response, m->fake_response_text != NULL ? m->fake_response_text : text);
+            r, keep ? RECEIVE_OK : RECEIVE_DISCARDED, m->fake_response, m->fake_response_text != NULL ? m->fake_response_text : text);
         return fake;
     }
     struct receive_result ok = { .rc = keep ? RECEIVE_OK : RECEIVE_DISCARDED };

@@ -104,7 +104,7 @@ static bool run_prdr(struct receive *r, struct receive_result *out)
         *out = all;
         return false;
     }
-    m->recipient_count = kept;
+    m->recipient_count = r->shown_recipients = kept;
     return true;
 }
 
@@ -131,6 +131,7 @@ bool receive_acl_run(struct receive *r, struct receive_result *out)
     bool prdr = r->interactive && r->m->prdr_requested && r->m->recipient_count > 1;
 
     acl_headers_apply(r->m);
+    r->shown_recipients = r->m->recipient_count;
     if (r->m->recipient_count == 0 || (acl == NULL && !prdr))
         return true;
     if (!spool_flush(r->writer, r->m, &r->err)) {

@@ -37,6 +37,7 @@ static const char *expand_or_log(struct receive *r, const struct expr *e, const 
     if (e == NULL)
         return "";
     receive_context(r, &ctx);
+    ctx.received_for = r->m->recipient_count == 1 ? r->m->recipients[0].address : NULL;
     enum expand_rc rc = expand(&ctx, e, &text);
     if (rc == EXPAND_OK)
         return text;

@@ -34,7 +34,8 @@ struct receive {
     char last;        /* byte of the body */
     int64_t body_size;
     long lines, line_length;
-    struct timespec started, header_done;
+    size_t shown_recipients; /* in the <= line: also those that the DATA ACL discarded */
+    struct timespec started;
     const char *received_text; /* of our Received: line, without the date */
     struct header *received;
     const char *accept_message; /* of the DATA ACL */

@@ -108,7 +108,7 @@ static void add_envelope(struct receive *r, struct buf *b)
         buf_printf(b, " from <%s>", m->sender);
     if (!wants(r, L_received_recipients))
         return;
-    for (size_t i = 0; i < m->recipient_count; i++)
+    for (size_t i = 0; i < r->shown_recipients; i++)
         buf_printf(b, "%s%s", i == 0 ? " for " : " ", m->recipients[i].address);
 }
 
@@ -118,7 +118,7 @@ static const char *arrival(struct receive *r)
     const struct session *s = r->s;
     struct buf b = buf_init(r->m->arena, LINE_MAX_LENGTH);
 
-    buf_printf(&b, "%s %s", m->fake_response != NULL ? "(=" : "<=", *m->sender == '\0' ? "<>" : m->sender);
+    buf_printf(&b, "%s %s", m->fake_response != NULL && !m->fake_defer ? "(=" : "<=", *m->sender == '\0' ? "<>" : m->sender);
     if (s->fullhost != NULL) {
         buf_printf(&b, " H=%s", s->fullhost);
         if (s->interface_address != NULL && wants(r, L_incoming_interface))

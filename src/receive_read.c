@@ -121,14 +121,13 @@ static bool take_line(struct receive *r, struct collector *c, size_t end)
     return true;
 }
 
-static enum receive_read check_limits(struct receive *r, const struct collector *c)
+/* `end`: of the bytes of the header that are in, the line in hand included. */
+static enum receive_read check_limits(struct receive *r, const struct collector *c, size_t end)
 {
     const struct main_options *o = &r->e->config->main;
-    size_t end = c->ended ? c->body : c->text.len;
 
-    if (o->header_line_maxsize > 0 && c->scan - c->from > (size_t)o->header_line_maxsize)
-        return RECEIVE_READ_LINE_TOO_LONG;
-    if (o->header_line_maxsize > 0 && !c->ended && end - c->scan > (size_t)o->header_line_maxsize)
+    if (o->header_line_maxsize > 0 && end - c->from > (size_t)o->header_line_maxsize &&
+        (end == c->scan || c->scan == c->from || is_blank(c->text.p[c->scan])))
         return RECEIVE_READ_LINE_TOO_LONG;
     if (o->header_maxsize > 0 && end > (size_t)o->header_maxsize)
         return RECEIVE_READ_TOO_LONG;
@@ -143,10 +142,10 @@ static enum receive_read scan(struct receive *r, struct collector *c, size_t had
         char *lf = memchr(c->text.p + look, '\n', c->text.len - look);
 
         if (lf == NULL)
-            return check_limits(r, c);
+            return check_limits(r, c, c->text.len);
         (void)take_line(r, c, (size_t)(lf + 1 - c->text.p));
         look = c->scan;
-        enum receive_read rc = check_limits(r, c);
+        enum receive_read rc = check_limits(r, c, c->scan);
         if (rc != RECEIVE_READ_OK)
             return rc;
     }

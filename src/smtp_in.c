@@ -55,9 +55,8 @@ void smtp_notquit(struct smtp_state *st, const char *reason, const char *code, c
     st->s->notquit_reason = reason;
     if (!st->s->batched)
         v = smtp_acl(st, ACL_WHERE_NOTQUIT, st->o->acl_smtp_notquit);
-    if (v.rc == ACL_ERROR)
-        smtp_log(st, LOG_MAIN | LOG_PANIC, "ACL for not-QUIT returned ERROR: %s",
-                 v.log_message != NULL ? v.log_message : "");
+    if (v.rc == ACL_ERROR && v.log_message != NULL)
+        smtp_log(st, LOG_MAIN | LOG_PANIC, "ACL for not-QUIT returned ERROR: %s", v.log_message);
     if (code != NULL && v.user_message != NULL)
         smtp_reply_accept(st, code, &v, "");
     else if (code != NULL)

@@ -127,8 +127,10 @@ void local_peer(struct exim *e, struct arena *a, const struct cmd_line *c, struc
     peer->in_fd = STDIN_FILENO;
     peer->out_fd = STDOUT_FILENO;
     set_from_socket(peer);
-    if (peer->client.family == 0)
-        peer->sender_ident = e->originator_login;
+    if (peer->client.family == 0) {
+        peer->sender_ident = peer->authenticated_id = e->originator_login;
+        peer->authenticated_sender = local_originator(e, a);
+    }
     if (!local_host_options(e, c))
         return;
     set_end(a, c->oMa, &peer->client, &peer->client_port);

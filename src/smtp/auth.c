@@ -176,12 +176,12 @@ static bool check_state(struct smtp_state *st)
     struct session *s = st->s;
     const char *why = NULL;
 
-    if (st->mail_done)
-        why = "not permitted in mail transaction";
+    if (s->host_authenticated != NULL)
+        why = "already authenticated";
     else if (!s->auth_advertised && !s->allow_auth_unadvertised)
         why = "AUTH command used when not advertised";
-    else if (s->host_authenticated != NULL)
-        why = "already authenticated";
+    else if (st->mail_done)
+        why = "not permitted in mail transaction";
     if (why != NULL)
         smtp_error(st, SMTP_PROTOCOL, 503, why);
     return why == NULL;

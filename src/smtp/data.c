@@ -121,6 +121,8 @@ static void take_message(struct smtp_state *st, struct data_source *d, bool chun
     struct receive_source source = { .read = chunks ? chunk_read : dot_read, .arg = d };
 
     d->st = st;
+    if (!chunks)
+        st->chunk_pending = NULL;
     struct receive_result r = receive_message(s, m, &source, false);
     if (r.rc == RECEIVE_LOST && !st->chunk_quit) {
         data_lost(st);
@@ -135,9 +137,11 @@ static void take_message(struct smtp_state *st, struct data_source *d, bool chun
         data_lost(st);
         return;
     }
+    if (chunks && r.rc == RECEIVE_OK)
+        smtp_reply(st, "250- %zu byte chunk, total %zu", st->chunk_size, st->chunk_total);
     if (r.reply != NULL)
         reply_result(st, r.reply);
-    if (s->host_checking && r.rc == RECEIVE_DISCARDED && cstr_starts(r.reply, "250 OK id=")) {
+    if (s->host_checking && r.rc == RECEIVE_DISCARDED) {
         static const char text[] = "\n**** SMTP testing: that is not a real message id!\n\n";
 
         buf_add(&st->out, text, sizeof(text) - 1);
@@ -156,8 +160,8 @@ static void take_message(struct smtp_state *st, struct data_source *d, bool chun
         receive_dispatch(s, m, st->receive);
     }
     enum smtp_chunking chunking = st->chunking;
-    st->mail_done = false;
-    smtp_reset(st, NULL);
+    st->mail_done = st->chunk_pending != NULL;
+    smtp_reset(st, "RSET");
     st->chunking = chunking;
 }
 
@@ -257,6 +261,7 @@ static bool between_chunks(struct data_source *d)
         st->command = line;
         if (is_verb(line, "BDAT", &rest) && parse_chunk(st, rest)) {
             st->chunk_size = st->chunk_left;
+            st->chunk_total += st->chunk_left;
             st->chunk_replied = false;
             return true;
         }
@@ -294,7 +299,7 @@ static void start_chunks(struct smtp_state *st)
     struct data_source d = { .lines = lines_new(LINES_END_COUNT), .more = between_chunks };
 
     st->chunking = SMTP_CHUNK_OPEN;
-    st->chunk_size = st->chunk_left;
+    st->chunk_size = st->chunk_total = st->chunk_left;
     st->chunk_quit = st->chunk_quit_failed = st->chunk_replied = false;
     st->chunk_pending = NULL;
     st->s->message->discarded_by = st->discarded_by;

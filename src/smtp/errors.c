@@ -106,9 +106,10 @@ void smtp_error_lost(struct smtp_state *st)
                  st->s->host_address == NULL ? "EOF" : "disconnection",
                  session_host_and_ident(st->s, false, true), smtp_log_duration(st));
     else if (smtp_log_wants(st, L_smtp_connection))
-        smtp_log(st, LOG_MAIN, "%s %slost%s%s %s", smtp_log_connection(st),
-                 st->s->tls_in.active ? "TLS " : "", st->input_errno != 0 ? ": " : "",
-                 st->input_errno != 0 ? strerror(st->input_errno) : "", smtp_log_duration(st));
+        smtp_log(st, LOG_MAIN, "%s %slost%s%s%s %s", smtp_log_connection(st),
+                 st->s->tls_in.active ? "TLS " : "", st->input_errno != 0 ? " (error: " : "",
+                 st->input_errno != 0 ? strerror(st->input_errno) : "", st->input_errno != 0 ? ")" : "",
+                 smtp_log_duration(st));
     st->done = true;
     st->status = in_mail ? 1 : st->status;
 }

@@ -99,8 +99,6 @@ static bool verify_helo(struct smtp_state *st, const char *verb)
     smtp_reply(st, "%d %s argument does not match calling host", defer ? 451 : 550, verb);
     smtp_log(st, LOG_MAIN | LOG_REJECT, "%srejected \"%s %s\" from %s", defer ? "temporarily " : "", verb,
              s->helo_name, session_host_and_ident(s, false, true));
-    s->helo_name = NULL;
-    session_set_fullhost(s);
     return false;
 }
 
@@ -130,8 +128,8 @@ static const char *first_line(struct smtp_state *st, const struct acl_verdict *v
                             s->host_address != NULL ? "]" : "");
     *code = smtp_reply_code(st, "250", v->user_message, &extended, &text);
     if (strchr(text, '\n') != NULL)
-        smtp_log(st, LOG_MAIN | LOG_PANIC, "EHLO/HELO response must not contain newlines: message truncated: %s",
-                 cstr_printable(s->arena, text, true));
+        smtp_log(st, LOG_MAIN | LOG_PANIC, "EHLO/HELO response must not contain newlines: message truncated: %s %s",
+                 *code, cstr_printable(s->arena, text, true));
     return arena_strndup(s->arena, text, strcspn(text, "\n"));
 }
 
@@ -146,11 +144,6 @@ static bool offer(struct smtp_state *st, bool *flag, bool offered, const char *t
     if (offered)
         keyword(st, text);
     return offered;
-}
-
-static bool tls_is_set_up(const struct smtp_state *st)
-{
-    return st->o->tls_certificate != NULL || st->o->tls_privatekey != NULL;
 }
 
 static void say_extensions(struct smtp_state *st)
@@ -171,7 +164,7 @@ static void say_extensions(struct smtp_state *st)
     offer(st, &s->pipelining_advertised,
           !s->pipelining_off && smtp_host_in(st, o->pipelining_advertise_hosts), "PIPELINING");
     s->auth_advertised = false;
-    if (smtp_host_in(st, o->auth_advertise_hosts)) {
+    if (s->host_authenticated == NULL && smtp_host_in(st, o->auth_advertise_hosts)) {
         const char *list = smtp_auth_list(st);
 
         s->auth_advertised = *list != '\0';
@@ -180,7 +173,7 @@ static void say_extensions(struct smtp_state *st)
     }
     offer(st, &s->chunking_advertised, smtp_host_in(st, o->chunking_advertise_hosts), "CHUNKING");
     offer(st, &s->tls_advertised,
-          !s->tls_in.active && tls_is_set_up(st) && smtp_host_in(st, o->tls_advertise_hosts), "STARTTLS");
+          !s->tls_in.active && smtp_host_in(st, o->tls_advertise_hosts), "STARTTLS");
     offer(st, &s->prdr_advertised, o->prdr_enable, "PRDR");
     offer(st, &s->smtputf8_advertised, smtp_host_in(st, o->smtputf8_advertise_hosts), "SMTPUTF8");
 }

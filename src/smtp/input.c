@@ -1,12 +1,14 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/ctype.h"
+#include "base/arena.h"
 #include "base/fd.h"
 #include "base/proc.h"
 #include "base/tod.h"
 #include "smtp/smtp_int.h"
 #include "tls.h"
+
+enum { OVERLONG_SHOWN = 512 };
 
 int64_t smtp_deadline(const struct smtp_state *st)
 {
@@ -83,18 +85,36 @@ static char *cut_line(struct smtp_state *st, size_t end, size_t next)
     return line;
 }
 
+/* No command is that long: its beginning is kept for the log, the rest of the line is dropped. */
+static char *overlong_line(struct smtp_state *st)
+{
+    char *lf = NULL, *start = arena_strndup(st->s->arena, st->in + st->at, OVERLONG_SHOWN);
+
+    while (lf == NULL) {
+        st->at = st->len;
+        if (!smtp_input_fill(st))
+            return NULL;
+        lf = memchr(st->in + st->at, '\n', st->len - st->at);
+    }
+    st->at = (size_t)(lf - st->in) + 1;
+    st->line++;
+    st->overlong = true;
+    return start;
+}
+
 char *smtp_input_line(struct smtp_state *st)
 {
     size_t seen = 0;
 
+    st->overlong = false;
     for (;;) {
         char *from = st->in + st->at, *lf = memchr(from + seen, '\n', st->len - st->at - seen);
 
         if (lf != NULL)
             return cut_line(st, (size_t)(lf - st->in), (size_t)(lf - st->in) + 1);
         seen = st->len - st->at;
-        if (seen >= SMTP_COMMAND_MAX) /* the rest is taken for another line, which it never is */
-            return cut_line(st, st->at + SMTP_COMMAND_MAX - 1, st->at + SMTP_COMMAND_MAX);
+        if (seen >= SMTP_COMMAND_MAX)
+            return overlong_line(st);
         if (!smtp_input_fill(st)) {
             bool partial = seen > 0 && st->s->batched && st->input == SMTP_IN_EOF;
 

@@ -152,7 +152,8 @@ static bool check_count(struct smtp_state *st)
         if (expand_int(&ctx, st->o->smtp_accept_max_per_connection, &st->mail_limit) != EXPAND_OK)
             st->mail_limit = 1000;
     }
-    if (st->mail_limit <= 0 || st->mails < (unsigned long)st->mail_limit || st->s->host_address == NULL)
+    st->mails++;
+    if (st->mail_limit <= 0 || st->mails <= (unsigned long)st->mail_limit || st->s->host_address == NULL)
         return true;
     smtp_reply(st, "421 too many messages in this connection");
     smtp_log(st, LOG_MAIN | LOG_REJECT, "rejected MAIL command %s: too many messages in one connection",
@@ -243,7 +244,6 @@ static void accepted(struct smtp_state *st, const struct acl_verdict *v)
 
     st->mail_done = true;
     st->mail_discarded = v->rc == ACL_DISCARD;
-    st->mails++;
     st->free_once |= SMTP_ONCE_RSET | SMTP_ONCE_HELO | SMTP_ONCE_TLS;
     st->s->acl_m = NULL;
     smtp_reply_accept(st, "250", v, text);

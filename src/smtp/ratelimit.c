@@ -61,7 +61,7 @@ void smtp_ratelimit(struct smtp_state *st, enum smtp_ratelimit which)
 {
     bool mail = which == SMTP_RATELIMIT_MAIL;
     const char *option = mail ? st->o->smtp_ratelimit_mail : st->o->smtp_ratelimit_rcpt;
-    size_t count = mail ? st->mails + 1 : st->s->message->rcpt_count + 1;
+    size_t count = mail ? st->mails : st->s->message->rcpt_count + 1;
     double *delay = mail ? &st->mail_delay : &st->rcpt_delay;
     struct limit l;
 

@@ -9,6 +9,7 @@
 #include "exim.h"
 #include "smtp/smtp_int.h"
 #include "tls.h"
+#include "verify.h"
 
 bool smtp_flush(struct smtp_state *st)
 {
@@ -170,6 +171,25 @@ static const char *sender_part(struct smtp_state *st, enum acl_where where)
     }
 }
 
+/* What the verification of the sender found, for the log and for the client (manual 43.41). */
+static void say_sender_failed(struct smtp_state *st, const struct acl_verdict *v, const char *code,
+                              const char *extended)
+{
+    const struct verify_result *r = v->sender_verified;
+    bool defer = r->rc == RC_DEFER;
+
+    if (log_wants(st->e->log, L_sender_verify_fail))
+        smtp_log(st, LOG_MAIN | LOG_REJECT, "%s sender verify %s for <%s>%s%s", smtp_log_host(st),
+                 defer ? "defer" : "fail", v->sender_address, r->message != NULL ? ": " : "",
+                 r->message != NULL ? r->message : "");
+    const char *text = arena_printf(st->s->arena, "Verification failed for <%s>", v->sender_address);
+    if (r->user_message != NULL && *r->user_message != '\0')
+        text = arena_printf(st->s->arena, "%s\n%s", text, r->user_message);
+    for (const char *p = text; *p != '\0' && !no_multiline(st); p += strcspn(p, "\n"), p += *p == '\n')
+        smtp_reply(st, "%s-%s%s%.*s", code, extended != NULL ? extended : "", extended != NULL ? " " : "",
+                   (int)strcspn(p, "\n"), p);
+}
+
 void smtp_reply_refused(struct smtp_state *st, enum acl_where where, const struct acl_verdict *v,
                         const char *what)
 {
@@ -183,6 +203,8 @@ void smtp_reply_refused(struct smtp_state *st, enum acl_where where, const struc
         text = defer ? "Temporary local problem - please try later" : "Administrative prohibition";
     if (log == NULL)
         log = v->user_message;
+    if (v->sender_address != NULL && v->sender_verified != NULL)
+        say_sender_failed(st, v, code, extended);
     int log_len = log != NULL ? (int)strcspn(log, "\n") : 0;
     if (v->log_reject_target != 0)
         smtp_log(st, v->log_reject_target, "%s %s%srejected %s%s%.*s", smtp_log_host(st),

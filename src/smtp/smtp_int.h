@@ -56,6 +56,7 @@ struct smtp_state {
 
     const char *command;     /* the line, for logs; valid until the next is read */
     const char *argument;    /* what follows the verb and white space */
+    bool overlong;           /* the line just read was cut: not a command */
     unsigned long line;      /* -bS */
     unsigned long transaction_line;
     bool mail_done;          /* a MAIL command gave the sender of s->message */
@@ -64,7 +65,7 @@ struct smtp_state {
     bool too_many_recipients, done, was_rejected;
     int64_t announced_size;
     enum smtp_chunking chunking;
-    size_t chunk_left, chunk_size;
+    size_t chunk_left, chunk_size, chunk_total;
     bool chunk_last, chunk_replied;
     bool chunk_quit, chunk_quit_failed; /* a command other than BDAT ended the message */
     const char *chunk_pending;          /* RSET or QUIT that did so */

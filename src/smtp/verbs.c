@@ -133,7 +133,7 @@ static void run_command(struct smtp_state *st, char *line)
     for (size_t len = strlen(line); len > 0 && is_space(line[len - 1]); len--)
         line[len - 1] = '\0';
     st->command = line;
-    const struct verb *v = find(line, &argument);
+    const struct verb *v = st->overlong ? NULL : find(line, &argument);
     st->argument = argument;
     if (!proxy_allows(st, v))
         return;
