@@ -142,6 +142,10 @@ struct acl_verdict acl_check(struct expand_ctx *ctx, enum acl_where where, const
         ctx->ratelimit_cmd = NULL;
     struct acl_verdict v = acl_run_named(ctx, where, spec, NULL, 0);
     ctx->captures = before;
+    if (v.rc == ACL_ACCEPT || v.rc == ACL_DISCARD ||
+        (v.sender_verified != NULL &&
+         !acl_run_first(ctx, arena_printf(ctx->arena, "\nsender %s", v.sender_address))))
+        v.sender_verified = NULL;
     return v;
 }
 

@@ -96,6 +96,8 @@ enum acl_result acl_run_error(struct acl_run *r, const char *fmt, ...) PRINTF_LI
 enum acl_result acl_run_defer(struct acl_run *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* A line to the main log (or others) with the message's id. */
 void acl_run_log(struct acl_run *r, unsigned dest, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* False: this was said before about the message (the session while there is none). */
+bool acl_run_first(struct expand_ctx *ctx, const char *text);
 /* From a list test. */
 enum acl_result acl_run_matched(struct acl_run *r, enum rc rc);
 

@@ -247,7 +247,7 @@ static bool is_new_event(struct arena *a, struct hints_ratelimit *rec, const str
     bool seen;
 
     if (rec->bloom == NULL || rec->bloom_size < bloom_size(rule->limit) ||
-        rec->bloom_epoch + rule->period <= now || rec->bloom_epoch > now)
+        rec->bloom_epoch + rule->period < now || rec->bloom_epoch > now)
         fresh_bloom(a, rec, rule, now);
     rec->bloom = bloom_add(a, rec->bloom, rec->bloom_size, rule->unique, &seen);
     return !seen;

@@ -177,10 +177,10 @@ static void take_messages(struct acl_run *r, const struct texts *t)
 
 /* ---- warn ---- */
 
-static bool first_time(struct acl_run *r, const char *text)
+bool acl_run_first(struct expand_ctx *ctx, const char *text)
 {
-    struct message *m = r->ctx->message;
-    struct session *s = r->ctx->session;
+    struct message *m = ctx->message;
+    struct session *s = ctx->session;
 
     if (m == NULL && s == NULL)
         return true;
@@ -209,9 +209,8 @@ static void warn(struct acl_run *r, const struct texts *t)
         acl_headers_warn(r, header);
     if (log == NULL)
         return;
-    const char *line = arena_strndup(r->ctx->arena, log, strcspn(log, "\n"));
-    if (first_time(r, line))
-        acl_run_log(r, LOG_MAIN, "%s Warning: %s", log_host(r), line);
+    if (acl_run_first(r->ctx, log))
+        acl_run_log(r, LOG_MAIN, "%s Warning: %s", log_host(r), log);
 }
 
 static void warn_skipped(struct acl_run *r)

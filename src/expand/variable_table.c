@@ -74,7 +74,7 @@ const struct variable variable_table[] = {
     GET("compile_number", variable_compiled, 0),
     GET("config_dir", variable_config_dir, 0),
     STRING("config_file", CONFIG(filename)),
-    CONSTANT("csa_status", ""),
+    STRING("csa_status", SESSION(csa_status)),
     STRING("dnslist_domain", CTX(dnslist_domain)),
     STRING("dnslist_matched", CTX(dnslist_matched)),
     STRING("dnslist_text", CTX(dnslist_text)),
