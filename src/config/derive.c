@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "config/owner.h"
 #include "hooks.h"
+#include "parse.h"
 #include "readconf.h"
 
 static bool was_set(const struct reader *r, const char *name)
@@ -222,10 +223,25 @@ static bool derive_number(struct reader *r)
     return true;
 }
 
+/* ---- Addresses -------------------------------------------------------------------------------------- */
+
+static bool check_reply_to(struct reader *r)
+{
+    const char *text = r->cfg->main.errors_reply_to;
+    struct parsed_address p = { 0 };
+
+    if (text == NULL)
+        return true;
+    if (!parse_address(r->arena, text, PARSE_ALLOW_DOMAIN_LITERAL, &p))
+        return err_set(r->err, r->arena, "error in errors_reply_to (%s): %s", text, p.err);
+    return p.domain != NULL ||
+           err_set(r->err, r->arena, "errors_reply_to (%s) does not contain a domain", text);
+}
+
 bool reader_derive(struct reader *r)
 {
     bool ok = derive_names(r) && derive_places(r) && derive_identities(r) && derive_log(r) &&
-              derive_number(r);
+              derive_number(r) && check_reply_to(r);
 
     if (!ok)
         r->place = "";

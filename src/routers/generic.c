@@ -163,8 +163,12 @@ static bool check_transport(struct router *r, const struct driver_check *c, stru
 
     if (r->transport == NULL && (flags & ROUTER_NEEDS_TRANSPORT) != 0 && !r->verify_only)
         return err_set(err, c->arena, "a transport is required for this router");
-    if (r->transport != NULL && (flags & ROUTER_NO_TRANSPORT) != 0)
-        return err_set(err, c->arena, "a transport must not be set for this router");
+    return r->transport == NULL || (flags & ROUTER_NO_TRANSPORT) == 0 ||
+           err_set(err, c->arena, "a transport must not be set for this router");
+}
+
+static bool find_transport(struct router *r, const struct driver_check *c, struct err *err)
+{
     if (r->transport == NULL || r->transport->constant == NULL)
         return true;
     r->transport_instance = transport_find(c->cfg, r->transport->constant);
@@ -192,7 +196,9 @@ static bool check(void *instance, void *next, const struct driver_check *c, stru
     r->gid_fixed = ids.gid_fixed;
     r->uid = ids.uid;
     r->gid = ids.gid;
-    return r->driver->check == NULL || r->driver->check(r, c->cfg, c->arena, err);
+    if (r->driver->check != NULL && !r->driver->check(r, c->cfg, c->arena, err))
+        return false;
+    return find_transport(r, c, err);
 }
 
 /* ---- The family ---------------------------------------------------------------------------------- */

@@ -1,4 +1,4 @@
-/* link: base config readconf readconf_print */
+/* link: base parse config readconf readconf_print */
 /* Any text is read or refused with words; what was read can be printed. */
 #include <stdint.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* link: base config readconf readconf_print */
+/* link: base parse config readconf readconf_print */
 #include "readconf.h"
 
 #include <fcntl.h>
@@ -249,6 +249,9 @@ static const struct { const char *text; int line; const char *want; } errors[] =
     { "begin routers\nr:\ndriver = fake\nnumber = 13", 0, " for r router:\n  13 is not possible" },
     { "log_selector = +foo", 0, ":\n  unknown log_selector setting: +foo" },
     { "log_file_path = foo",     0, ":\n  log path must be absolute: \"foo\"" },
+    { "errors_reply_to = a b", 0,
+      ":\n  error in errors_reply_to (a b): missing or malformed local part (expected word or \"<\")" },
+    { "errors_reply_to = a",     0, ":\n  errors_reply_to (a) does not contain a domain" },
     { "localhost_number = 99",   0, ":\n  localhost_number is greater than the maximum allowed value (16)" },
     { "localhost_number = 9x",   0, ":\n  localhost_number value is not a number: 9x" },
     { "spool_directory = $fail", 0, ":\n  failed to expand spool_directory: forced failure" },
