@@ -125,7 +125,7 @@ static void fill_message(struct receive *r)
         m->smtp_active_hostname = s->active_hostname;
     m->sender_host_authenticated = s->host_authenticated;
     m->authenticated_id = s->authenticated_id;
-    m->local = m->sender_local = r->local;
+    m->local = m->sender_local = r->local && !m->sender_forced;
     m->allow_unqualified_sender = s->sender_unqualified_ok;
     m->allow_unqualified_recipient = s->recipient_unqualified_ok;
     m->acl_c = copy_variables(m->arena, s->acl_c);
@@ -231,26 +231,11 @@ static void rewrite_all(struct receive *r)
     rewrite_headers(&ctx, rules, m);
 }
 
-/* Too many hops: the message goes round in circles (manual: received_headers_max). */
-static bool is_looping(struct receive *r, struct receive_result *out)
-{
-    static const char text[] = "Too many \"Received\" headers - suspected mail loop";
-    long max = r->e->config->main.received_headers_max;
-
-    if (max <= 0 || r->m->received_count <= max)
-        return false;
-    receive_log(r, LOG_MAIN | LOG_REJECT, "rejected %s: Too many \"Received\" headers", from_whom(r));
-    *out = receive_refuse(r, RECEIVE_REJECTED, "550", text);
-    return true;
-}
-
 static bool make_header(struct receive *r, bool extract, struct receive_result *out)
 {
     const char *why, *bad = NULL;
 
     receive_header_sort_out(r);
-    if (is_looping(r, out))
-        return false;
     if (extract && !receive_recipients_extract(r, &why, &bad)) {
         receive_log(r, LOG_MAIN, "%s", why);
         *out = receive_refuse(r, RECEIVE_REJECTED, "550", why);
@@ -259,9 +244,9 @@ static bool make_header(struct receive *r, bool extract, struct receive_result *
     }
     if (extract)
         out->bad_addresses = bad;
+    receive_header_fix(r);
     receive_sender_fix(r);
     rewrite_all(r);
-    receive_header_fix(r);
     return true;
 }
 
@@ -339,6 +324,7 @@ struct receive_result receive_message(struct session *s, struct message *m, stru
     r.interactive = s->smtp_input && !s->batched;
     r.chunk = arena_alloc(m->arena, RECEIVE_CHUNK, 1);
     fill_message(&r);
+    r.raw_sender = m->sender;
     enum receive_read rc = receive_read_header(&r);
     if (rc == RECEIVE_READ_LOST)
         return lost(&r, false);

@@ -11,24 +11,6 @@
 #include "parse.h"
 #include "receive_int.h"
 
-void receive_header_sort_out(struct receive *r)
-{
-    const struct main_options *o = &r->e->config->main;
-    struct header_list *l = &r->m->headers;
-
-    for (struct header *h = l->first; h != NULL; h = h->next) {
-        h->type = header_type_of(h->text);
-        r->m->received_count += h->type == HEADER_RECEIVED;
-        r->resent = r->resent || cstr_istarts(h->text, "Resent-");
-    }
-    if (o->return_path_remove)
-        (void)header_remove(l, "Return-path", 0);
-    if (o->delivery_date_remove)
-        (void)header_remove(l, "Delivery-date", 0);
-    if (o->envelope_to_remove)
-        (void)header_remove(l, "Envelope-to", 0);
-}
-
 static const char *expand_or_log(struct receive *r, const struct expr *e, const char *name)
 {
     struct expand_ctx ctx;
@@ -92,24 +74,32 @@ static void add_date(struct receive *r, const char *prefix)
         arena_printf(a, "%sDate: %s\n", prefix, tod_print(a, TOD_FULL, tod_now())));
 }
 
-/* From: of a local message without one, or with the login name alone (manual 48.11). */
-static void fix_local_from(struct receive *r, const char *prefix)
+/* "From: login" of a message that is not SMTP gets the user's name and address (manual 48.11). */
+static void fix_login_from(struct receive *r)
+{
+    struct arena *a = r->m->arena;
+    const char *login = r->m->originator_login, *name = receive_sender_name(r);
+
+    for (struct header *h = r->m->headers.first; h != NULL && login != NULL; h = h->next) {
+        bool resent = cstr_istarts(h->text, "Resent-");
+
+        if (h->type != HEADER_FROM || !str_ieq(str_trim(str_from(header_body(h))), str_from(login)))
+            continue;
+        h->type = HEADER_OLD;
+        const char *domain = r->e->config->qualify_domain, *prefix = resent ? "Resent-" : "";
+        (void)header_append(&r->m->headers, a, HEADER_FROM,
+                            *name != '\0' ? arena_printf(a, "%sFrom: %s <%s@%s>\n", prefix, name, login, domain)
+                                          : arena_printf(a, "%sFrom: %s@%s\n", prefix, login, domain));
+    }
+}
+
+static void add_local_from(struct receive *r, const char *prefix)
 {
     struct arena *a = r->m->arena;
     const char *name = receive_sender_name(r), *sender = r->m->sender;
-    struct header *h = header_find(&r->m->headers, arena_printf(a, "%sFrom", prefix));
 
-    if (h != NULL) {
-        struct str body = str_trim(str_from(header_body(h)));
-
-        if (r->s->smtp_input || r->m->originator_login == NULL ||
-            !str_ieq(body, str_from(r->m->originator_login)))
-            return;
-        h->type = HEADER_OLD;
-        sender = arena_printf(a, "%s@%s", r->m->originator_login, r->e->config->qualify_domain);
-    } else if (*sender == '\0') {
+    if (*sender == '\0' || header_exists(&r->m->headers, arena_printf(a, "%sFrom", prefix)))
         return;
-    }
     add(r, HEADER_FROM, false,
         *name != '\0' ? arena_printf(a, "%sFrom: %s <%s>\n", prefix, name, sender)
                       : arena_printf(a, "%sFrom: %s\n", prefix, sender));
@@ -131,6 +121,26 @@ static void fix_submitted_from(struct receive *r, const char *prefix)
                       : arena_printf(a, "%sFrom: %s\n", prefix, who));
 }
 
+void receive_header_sort_out(struct receive *r)
+{
+    const struct main_options *o = &r->e->config->main;
+    struct header_list *l = &r->m->headers;
+
+    for (struct header *h = l->first; h != NULL; h = h->next) {
+        h->type = header_type_of(h->text);
+        r->m->received_count += h->type == HEADER_RECEIVED;
+        r->resent = r->resent || cstr_istarts(h->text, "Resent-");
+    }
+    if (o->return_path_remove)
+        (void)header_remove(l, "Return-path", 0);
+    if (o->delivery_date_remove)
+        (void)header_remove(l, "Delivery-date", 0);
+    if (o->envelope_to_remove)
+        (void)header_remove(l, "Envelope-to", 0);
+    if (r->local && !r->s->smtp_input && !r->m->no_fixups)
+        fix_login_from(r);
+}
+
 void receive_header_fix(struct receive *r)
 {
     const char *prefix = r->resent ? "Resent-" : "";
@@ -139,7 +149,7 @@ void receive_header_fix(struct receive *r)
         return;
     add_message_id(r, prefix);
     if (r->local)
-        fix_local_from(r, prefix);
+        add_local_from(r, prefix);
     else
         fix_submitted_from(r, prefix);
     add_date(r, prefix);

@@ -34,6 +34,7 @@ struct receive {
     char last;        /* byte of the body */
     int64_t body_size;
     long lines, line_length;
+    const char *raw_sender;  /* before rewriting and submission mode */
     size_t shown_recipients; /* in the <= line: also those that the DATA ACL discarded */
     struct timespec started;
     const char *received_text; /* of our Received: line, without the date */

@@ -105,7 +105,7 @@ static void add_envelope(struct receive *r, struct buf *b)
     const struct message *m = r->m;
 
     if (wants(r, L_received_sender))
-        buf_printf(b, " from <%s>", m->sender);
+        buf_printf(b, " from <%s>", r->raw_sender);
     if (!wants(r, L_received_recipients))
         return;
     for (size_t i = 0; i < r->shown_recipients; i++)

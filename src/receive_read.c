@@ -85,6 +85,8 @@ static bool take_from_line(struct receive *r, const char *p, size_t n)
                        ? arena_printf(r->m->arena, "%s@%s", a.address, r->e->config->qualify_domain)
                        : a.address;
     r->e->originator_name = "";
+    r->m->local = r->m->sender_local = false;
+    r->m->authenticated_sender = NULL;
     return true;
 }
 

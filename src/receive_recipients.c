@@ -64,8 +64,11 @@ bool receive_recipients_extract(struct receive *r, const char **why, const char 
 
     for (size_t i = 0; i < m->recipient_count; i++)
         (void)hash_put(x.left_out, key_of(m->arena, m->recipients[i].address), &x);
-    if (o->extract_addresses_remove_arguments)
+    if (o->extract_addresses_remove_arguments) {
+        for (size_t i = 0; i < m->recipient_count; i++)
+            message_add_nonrecipient(m, m->recipients[i].address);
         m->recipient_count = 0;
+    }
     for (struct header *h = m->headers.first; h != NULL; h = h->next) {
         if (!is_recipient_header(r, h))
             continue;

@@ -189,7 +189,11 @@ static int submit(struct exim *e, const struct cmd_line *c, struct session *s)
         return complain(e, c, why);
     m->sender_forced = sender != NULL;
     m->sender = sender != NULL ? sender : local_originator(e, m->arena);
-    m->authenticated_sender = c->oMas != NULL && e->trusted ? c->oMas : local_originator(e, m->arena);
+    m->authenticated_sender = c->oMas != NULL && e->trusted ? c->oMas
+                              : m->sender_forced            ? NULL
+                                                            : local_originator(e, m->arena);
+    if (m->sender_forced && c->oMai == NULL)
+        s->authenticated_id = NULL;
     if (c->sender_name != NULL)
         e->originator_name = c->sender_name;
     else if (sender != NULL && *sender != '\0' && e->trusted)

@@ -70,7 +70,8 @@ static bool send_mail(struct session *s, const struct complaint *c)
     if (c->detail != NULL)
         buf_printf(&b, "\n  %s\n", c->detail);
     add_copy(&b, m);
-    return deliver_submit(e, "", (const char *const[]){ m->sender }, 1, buf_view(&b), m->id, id, &err);
+    return deliver_submit(e, "", (const char *const[]){ m->sender }, 1, buf_view(&b), m->id[0] != '\0' ? m->id : NULL, id,
+                          &err);
 }
 
 /* By mail, and the exit status says how that went; a caller that wants stderr has it there. */

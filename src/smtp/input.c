@@ -110,6 +110,8 @@ char *smtp_input_line(struct smtp_state *st)
     for (;;) {
         char *from = st->in + st->at, *lf = memchr(from + seen, '\n', st->len - st->at - seen);
 
+        if (lf != NULL && lf - from > SMTP_COMMAND_MAX)
+            st->overlong = true;
         if (lf != NULL)
             return cut_line(st, (size_t)(lf - st->in), (size_t)(lf - st->in) + 1);
         seen = st->len - st->at;
