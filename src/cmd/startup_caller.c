@@ -47,11 +47,16 @@ static bool is_listed(uid_t uid, const uid_t *list, size_t count)
     return false;
 }
 
+static bool has_only_callers_rights(void)
+{
+    return geteuid() != 0 && geteuid() == getuid() && getegid() == getgid();
+}
+
 /* Manual 5.2. A process that has no rights beyond its caller's can do no more than he could. */
-static void set_rights(struct exim *e, bool privileged)
+static void set_rights(struct exim *e)
 {
     const struct config *c = e->config;
-    bool exim = !privileged || e->real_uid == 0 || e->real_uid == c->exim_uid;
+    bool exim = has_only_callers_rights() || e->real_uid == 0 || e->real_uid == c->exim_uid;
     struct groups g;
 
     get_groups(e, &g);
@@ -126,7 +131,7 @@ bool startup_caller(struct exim *e, const struct cmd_line *c, struct err *err)
 {
     const struct passwd *pw = getpwuid(e->real_uid);
 
-    set_rights(e, geteuid() == 0);
+    set_rights(e);
     if (!(pw != NULL ? known_caller(e, pw) : unknown_caller(e, err)))
         return false;
     if (c->sender_name != NULL)
