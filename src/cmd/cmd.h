@@ -31,7 +31,6 @@ struct cmd_line {
     const char *oMa, *oMaa, *oMai, *oMas, *oMi, *oMm, *oMr, *oMs, *oMt;
     const char *oA;                       /* -oA, for -bi */
     const char *bf_user, *bf_system;      /* files of -bf and -bF: both may be given */
-    const char *bf_domain, *bf_local_part, *bf_prefix, *bf_suffix; /* -bfd -bfl -bfp -bfs */
     bool suppress_fixups;                 /* -G */
     uint32_t debug;
     bool debug_set, verbose, no_labels;   /* -d -v -n */
@@ -64,7 +63,6 @@ const char *cmd_forbidden(const struct exim *e, const struct cmd_line *c);
 int cmd_bt(struct exim *e, const struct cmd_line *c);       /* -bt */
 int cmd_bv(struct exim *e, const struct cmd_line *c);       /* -bv -bvs */
 int cmd_be(struct exim *e, const struct cmd_line *c);       /* -be -bem */
-int cmd_bf(struct exim *e, const struct cmd_line *c);       /* -bf -bF */
 int cmd_bh(struct exim *e, const struct cmd_line *c);       /* -bh -bhc */
 int cmd_bp_queue(struct exim *e, const struct cmd_line *c); /* -bp.. */
 int cmd_bP(struct exim *e, const struct cmd_line *c);       /* -bP */

@@ -177,7 +177,7 @@ static void add_reason(struct delivery *d, struct buf *b, const struct address *
 
     if (with_errno && r->basic_errno > 0)
         buf_printf(b, ": %s", strerror(r->basic_errno));
-    if (addr->host_used != NULL && r->remote_mta != NULL && strstr(r->message == NULL ? "" : r->message, "H=") == NULL)
+    if (r->message == NULL || strncmp(r->message, "H=", 2) != 0)
         add_host(d, b, addr);
     if (wants(d, L_deliver_time))
         buf_printf(b, " DT=%s", seconds(d, addr->delivery_ms));

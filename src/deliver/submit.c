@@ -1,15 +1,19 @@
 #include "deliver.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "base/proc.h"
 #include "base/str.h"
 #include "config/config.h"
+#include "deliver/agent.h"
 #include "exim.h"
 #include "header.h"
 #include "message.h"
+#include "queue.h"
 #include "spool.h"
 
 /* The end of the header section: the offset of the body. */
@@ -69,6 +73,25 @@ static void count_body(struct message *m, struct str body)
     m->max_received_linelength = (long)longest;
 }
 
+/* The message goes on at once: through the queue process, or without one in a child that is waited
+ * for, since parent and child share their way to the broker. */
+static void send_on(struct exim *e, struct message *m)
+{
+    if (queue_notify(e, m, true) || e->address_test || e->host_checking)
+        return;
+    spool_unlock(m);
+    pid_t pid = proc_fork("delivery of a report");
+    if (pid == 0) {
+        struct deliver_options o = { 0 };
+        struct deliver_report report;
+        agent_close_all();
+        (void)deliver_message(e, m->id, &o, arena_new("delivery of a report"), &report);
+        _exit(EXIT_SUCCESS);
+    }
+    if (pid > 0)
+        (void)proc_wait(pid, -1);
+}
+
 bool deliver_submit(struct exim *e, const char *sender, const char *const *recipients, size_t n,
                     struct str text, const char *parent_id, char new_id[17], struct err *err)
 {
@@ -101,6 +124,7 @@ bool deliver_submit(struct exim *e, const char *sender, const char *const *recip
     if (ok) {
         log_arrival(e, m, parent_id);
         memcpy(new_id, m->id, sizeof m->id);
+        send_on(e, m);
     } else
         err_set(err, e->arena, "%s", why.msg == NULL ? "cannot write to the spool" : why.msg);
     message_free(&m);

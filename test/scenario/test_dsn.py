@@ -38,16 +38,19 @@ lasthop:
   domains = last.test
   dsn_lasthop
   route_list = * 127.0.0.1
+  self = send
   transport = to_aware
 aware:
   driver = manualroute
   domains = aware.test
   route_list = * 127.0.0.1
+  self = send
   transport = to_aware
 unaware:
   driver = manualroute
   domains = unaware.test
   route_list = * 127.0.0.1
+  self = send
   transport = to_unaware
 begin transports
 maildir:
