@@ -132,12 +132,14 @@ static void open_log(struct exim *e, const struct cmd_line *c)
     e->log = log_open(e->arena, l);
 }
 
+#define RESOLV_SERVER "EXIM_RESOLV_SERVER"
+
 /* Tests bring their own DNS server; nobody else's rights may depend on what the environment says. */
 static const char *test_resolver(void)
 {
     bool plain = getuid() == geteuid() && getgid() == getegid();
 
-    return plain ? getenv("EXIM_RESOLV_SERVER") : NULL;
+    return plain ? getenv(RESOLV_SERVER) : NULL;
 }
 
 static void set_up(struct exim *e, const struct cmd_line *c)
@@ -153,6 +155,8 @@ static void set_up(struct exim *e, const struct cmd_line *c)
     server = server == NULL ? NULL : arena_strdup(e->arena, server);
     if (!startup_environment(e, &err))
         stop(err.msg);
+    if (server != NULL && setenv(RESOLV_SERVER, server, 1) != 0) /* a daemon that reloads looks again */
+        stop(strerror(errno));
     e->resolver = dns_open(e->arena, e->config, server);
     e->search = search_new(e);
     if (!startup_caller(e, c, &err))
