@@ -120,15 +120,14 @@ int cmd_be(struct exim *e, const struct cmd_line *c)
     t.ctx.session = s;
     t.ctx.recipients_visible = true;
     t.macros = macros_new(a, e->hooks, e->config->macros);
-    if (c->be_message != NULL) {
-        t.ctx.message = be_read_message(e, c->be_message, &err);
-        if (t.ctx.message == NULL) {
-            fprintf(stderr, "exim: %s\n", err.msg);
-            return EXIT_FAILURE;
-        }
-        if (c->sender != NULL)
-            t.ctx.message->sender = c->sender;
+    t.ctx.message = c->be_message != NULL ? be_read_message(e, c->be_message, &err)
+                                          : be_no_message(e);
+    if (t.ctx.message == NULL) {
+        fprintf(stderr, "exim: %s\n", err.msg);
+        return EXIT_FAILURE;
     }
+    if (c->sender != NULL)
+        t.ctx.message->sender = c->sender;
     for (int i = 0; i < c->nargs; i++)
         test_line(&t, c->args[i]);
     if (c->nargs == 0)

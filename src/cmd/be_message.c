@@ -72,7 +72,8 @@ static const char *add_headers(struct message *m, const char *p, const char *end
     return p < end && *p == '\n' ? p + 1 : p;
 }
 
-static void measure(struct message *m, const char *p, const char *end)
+/* Lines of the body, and the longest of all. */
+static void measure(struct message *m, const char *p, const char *body, const char *end)
 {
     while (p < end) {
         const char *nl = memchr(p, '\n', (size_t)(end - p));
@@ -80,7 +81,7 @@ static void measure(struct message *m, const char *p, const char *end)
 
         if (len > m->max_received_linelength)
             m->max_received_linelength = len;
-        m->body_linecount += nl != NULL;
+        m->body_linecount += nl != NULL && p >= body;
         p = nl == NULL ? end : nl + 1;
     }
     m->message_linecount += m->body_linecount;
@@ -95,8 +96,16 @@ static void set_envelope(struct exim *e, struct message *m)
     m->authenticated_sender = m->sender;
     m->originator_uid = e->real_uid;
     m->originator_gid = e->real_gid;
-    m->received = tod_now();
     m->local = true;
+}
+
+struct message *be_no_message(struct exim *e)
+{
+    struct message *m = message_new("expansion test");
+
+    set_envelope(e, m);
+    m->deliver_firsttime = false;
+    return m;
 }
 
 struct message *be_read_message(struct exim *e, const char *file, struct err *err)
@@ -119,7 +128,8 @@ struct message *be_read_message(struct exim *e, const char *file, struct err *er
     const char *end = text.p + text.len, *body = add_headers(m, text.p, end);
     m->body = (struct body){ .fd = fd, .start = body - text.p, .size = end - body };
     m->message_size = (int64_t)text.len;
-    measure(m, body, end);
+    measure(m, text.p, body, end);
     set_envelope(e, m);
+    m->received = tod_now();
     return m;
 }

@@ -153,7 +153,7 @@ enum expand_rc condition_eval(struct expand_ctx *ctx, const struct cond_node *n,
     ctx->depth++;
     enum expand_rc rc = n->cond->eval(ctx, n, out);
     ctx->depth--;
-    if (n->negate)
+    if (rc == EXPAND_OK && n->negate)
         *out = !*out;
     return rc;
 }

@@ -42,7 +42,7 @@ static bool same_digest(struct arena *a, const char *name, const char *clear,
 static const char *crypted(struct arena *a, const char *clear, const char *setting)
 {
     struct crypt_data *data = arena_new_obj(a, struct crypt_data);
-    const char *s = crypt_r(clear, setting, data);
+    const char *s = crypt_rn(clear, setting, data, sizeof(*data));
 
     return s == NULL || *s == '*' ? "" : s;
 }

@@ -8,7 +8,7 @@
 #include "base/ctype.h"
 #include "base/str.h"
 
-static enum expand_rc word_error(struct expand_ctx *ctx, enum expand_rc rc,
+static PRINTF_LIKE(3, 0) enum expand_rc word_error(struct expand_ctx *ctx, enum expand_rc rc,
                                  const char *fmt, va_list ap)
 {
     ctx->err = (struct err){ .msg = arena_vprintf(ctx->arena, fmt, ap) };

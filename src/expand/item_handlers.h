@@ -61,6 +61,7 @@ ITEM_EVAL(item_run);
 ITEM_EVAL(item_dlfunc);
 ITEM_EVAL(item_readfile);
 ITEM_PARSE(item_perl_parse);
+ITEM_PARSE(item_dlfunc_parse); /* when it is not built */
 /* items_socket.c */
 ITEM_EVAL(item_readsocket);
 

@@ -8,7 +8,11 @@
 const struct item item_table[] = {
     { "acl",         1, 10, NULL,                  item_acl },
     { "certextract", 0, 0,  item_certextract_parse, item_certextract },
+#ifdef EXPAND_DLFUNC
     { "dlfunc",      2, 10, NULL,                  item_dlfunc },
+#else
+    { "dlfunc",      0, 0,  item_dlfunc_parse,     NULL },
+#endif
     { "env",         0, 0,  item_env_parse,        item_env },
     { "extract",     0, 0,  item_extract_parse,    item_extract },
     { "filter",      0, 0,  item_filter_parse,     item_filter },

@@ -30,6 +30,14 @@ static bool check_style(struct compiler *c, const struct search_type *t, const c
     return true;
 }
 
+static bool file_or_query(struct compiler *c, const struct expr_node **out)
+{
+    compile_skip_space(c);
+    if (*c->p != '{')
+        return compile_fail(c, "missing '{' for lookup file-or-query arg");
+    return compile_braced(c, false, out);
+}
+
 /* arg[0]: file name or query; arg[1]: key of a single-key lookup. */
 bool item_lookup_parse(struct compiler *c, struct item_node *n)
 {
@@ -44,7 +52,7 @@ bool item_lookup_parse(struct compiler *c, struct item_node *n)
     if (*name == '\0' || *name == '}')
         return compile_fail(c, "missing lookup type");
     if (!search_type_parse(c->a, name, t, c->err) || !check_style(c, t, name, keyed) ||
-        !compile_arg(c, "file-or-query arg", "lookup", &n->arg[0]))
+        !file_or_query(c, &n->arg[0]))
         return false;
     n->narg = keyed ? 2 : 1;
     n->extra = t;

@@ -19,6 +19,12 @@ bool item_perl_parse(struct compiler *c, struct item_node *n)
     return compile_fail(c, "${perl is not built in: there is no embedded Perl");
 }
 
+bool item_dlfunc_parse(struct compiler *c, struct item_node *n)
+{
+    (void)n;
+    return compile_fail(c, "${dlfunc is not built in: EXPAND_DLFUNC is not set in Local/Makefile");
+}
+
 /* Exim's "preexpand" is what 4.89 always did: one string is expanded, then split. */
 bool item_run_parse(struct compiler *c, struct item_node *n)
 {

@@ -1,3 +1,4 @@
+/* link: base regex */
 #include "regex.h"
 
 #include <setjmp.h>
@@ -56,8 +57,9 @@ static void says_what_is_wrong_with_a_pattern(void **state)
 
     (void)state;
     assert_null(regex_compile(a, "(", 0, &err));
-    assert_string_equal(err.msg,
-                        "regular expression error in \"(\": missing closing parenthesis at offset 1");
+    assert_string_equal(
+        err.msg,
+        "regular expression error in \"(\": missing closing parenthesis at offset 1");
     arena_destroy(&a);
 }
 
