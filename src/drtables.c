@@ -35,8 +35,14 @@
 #ifdef ROUTER_DNSLOOKUP
 #include "routers/dnslookup.h"
 #endif
+#ifdef ROUTER_IPLITERAL
+#include "routers/ipliteral.h"
+#endif
 #ifdef ROUTER_MANUALROUTE
 #include "routers/manualroute.h"
+#endif
+#ifdef ROUTER_QUERYPROGRAM
+#include "routers/queryprogram.h"
 #endif
 #ifdef ROUTER_REDIRECT
 #include "routers/redirect.h"
@@ -62,8 +68,14 @@ static const struct router_driver *const routers[] = {
 #ifdef ROUTER_DNSLOOKUP
     &router_dnslookup,
 #endif
+#ifdef ROUTER_IPLITERAL
+    &router_ipliteral,
+#endif
 #ifdef ROUTER_MANUALROUTE
     &router_manualroute,
+#endif
+#ifdef ROUTER_QUERYPROGRAM
+    &router_queryprogram,
 #endif
 #ifdef ROUTER_REDIRECT
     &router_redirect,

@@ -391,7 +391,7 @@ enum route_rc route_address(struct expand_ctx *ctx, struct address *addr, enum r
         return route_result(&run.call, ROUTE_FAIL, ERR_BADADDRESS2, "5.1.3",
                             "unqualified address not permitted");
     if (too_deep(addr))
-        return route_result(&run.call, ROUTE_FAIL, ERR_NONE, "5.4.6",
+        return route_result(&run.call, ROUTE_DEFER, ERR_UNKNOWNERROR, "4.4.6",
                             "too many levels of aliasing or forwarding");
     const struct router *first = c->router_count == 0 ? NULL : c->routers[0];
     rc = run_routers(&run, addr->start_router != NULL ? addr->start_router : first);

@@ -153,6 +153,7 @@ static enum route_check check_user(struct route_run *run)
     addr->local_user_name = run->user.name;
     addr->uid = run->user.uid;
     addr->gid = run->user.gid;
+    addr->uid_set = addr->gid_set = true;
     addr->home_dir = run->user.dir;
     if (addr->local_part_data == NULL)
         addr->local_part_data = addr->local_part;

@@ -92,7 +92,7 @@ static enum route_check file_item(struct route_run *run, const char *item, const
         return ROUTE_CHECK_DEFER;
     }
     int rc = look(run, path, v);
-    if (rc == ENOTDIR || (rc == EACCES && (eacces_absent || v->set)))
+    if (rc == ENOTDIR || (rc == EACCES && eacces_absent))
         rc = ENOENT;
     if (rc == 0 || rc == ENOENT)
         return (rc == 0) == wanted ? ROUTE_CHECK_YES : ROUTE_CHECK_SKIP;

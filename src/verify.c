@@ -4,6 +4,7 @@
 
 #include "address.h"
 #include "base/arena.h"
+#include "base/attr.h"
 #include "base/debug.h"
 #include "config/config.h"
 #include "exim.h"
@@ -43,12 +44,17 @@ struct address *verify_start(struct expand_ctx *ctx, const char *text, const str
     return addr;
 }
 
-static size_t count(const struct address *list)
+/* Addresses, pipes and files that a redirection gave. */
+static size_t count_children(const struct route_results *res)
 {
+    const struct address *const lists[] = { res->local, res->settled };
     size_t n = 0;
 
-    for (; list != NULL; list = list->next)
+    for (const struct address *a = res->children; a != NULL; a = a->next)
         n++;
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        for (const struct address *a = lists[i]; a != NULL; a = a->next)
+            n += (a->flags & ADDR_PIPE_FILE_REPLY) != 0;
     return n;
 }
 
@@ -90,12 +96,14 @@ static struct address *step(struct expand_ctx *ctx, struct address *addr, const 
     }
     r->rc = RC_OK;
     struct address *queued = res.remote != NULL ? res.remote : res.local;
-    if (queued != NULL) {
-        accepted(ctx, queued, o, r);
+    if (res.children == NULL) {
+        if (queued != NULL)
+            accepted(ctx, queued, o, r);
         return NULL;
     }
-    /* A redirection to one address: that must be good. To several: a list, which is. */
-    if (count(res.children) != 1 || (o->flags & VERIFY_SUCCESS_ON_REDIRECT))
+    /* A redirection to one address: that must be good. To several: a list, which is. (The copy that
+     * unseen sends on is such a one, too.) */
+    if (count_children(&res) != 1 || (o->flags & VERIFY_SUCCESS_ON_REDIRECT))
         return NULL;
     return res.children;
 }

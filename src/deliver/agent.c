@@ -13,6 +13,7 @@
 #include "message.h"
 #include "priv.h"
 #include "spool.h"
+#include "transports/capture.h"
 #include "transports/transport.h"
 
 /* Connections to agents, kept as long as this process lives: bounded, the oldest goes first. */
@@ -206,4 +207,30 @@ bool agent_file_exists(struct exim *e, const struct agent_id *who, const char *p
         *sys_errno = err.sys_errno != 0 ? err.sys_errno : EPROTO;
     arena_destroy(&a);
     return ok;
+}
+
+bool agent_run(struct exim *e, struct arena *a, const struct agent_id *who, const struct capture_command *c,
+               struct str *output, struct err *err)
+{
+    struct link *l = link_get(e, who, err);
+    struct buf b = buf_init(a, AGENT_RECORD_MAX);
+    enum agent_record answer;
+    struct str body;
+    uint32_t n = 0;
+
+    if (l == NULL)
+        return false;
+    while (c->argv[n] != NULL)
+        n++;
+    wire_put_u32(&b, n);
+    for (uint32_t i = 0; i < n; i++)
+        wire_put_cstr(&b, c->argv[i]);
+    wire_put_cstr(&b, c->cwd);
+    wire_put_i64(&b, c->timeout);
+    if (!ask(l, a, AGENT_RUN, &b, &answer, &body))
+        return err_set(err, a, "the agent for uid=%ld was lost", (long)who->uid);
+    if (!text_answer(a, answer, body, output, err))
+        return false;
+    *output = str_from(str_dup(a, *output));
+    return true;
 }

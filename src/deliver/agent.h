@@ -15,6 +15,7 @@
 #include "base/str.h"
 
 struct arena;
+struct capture_command;
 struct exim;
 struct transport;
 struct transport_call;
@@ -40,6 +41,9 @@ bool agent_read_file(struct exim *e, struct arena *a, const struct agent_id *who
                      const struct agent_file_check *c, struct str *text, struct err *err) MUST_USE;
 /* stat as that user (require_files with a user: prefix). false with *sys_errno. */
 bool agent_file_exists(struct exim *e, const struct agent_id *who, const char *path, int *sys_errno);
+/* Runs a command as that user, for queryprogram: transports/capture.h. */
+bool agent_run(struct exim *e, struct arena *a, const struct agent_id *who, const struct capture_command *c,
+               struct str *output, struct err *err) MUST_USE;
 void agent_close_all(void);
 void agent_main(struct exim *e, int fd) NORETURN; /* the agent's side */
 

@@ -16,6 +16,7 @@ enum agent_record {
     AGENT_DELIVER,     /* transport, return path, addresses -> AGENT_RESULTS */
     AGENT_READ_FILE,   /* checks -> AGENT_TEXT or AGENT_ERROR */
     AGENT_EXISTS,      /* path -> AGENT_TEXT (empty) or AGENT_ERROR */
+    AGENT_RUN,         /* arguments, directory, timeout -> AGENT_TEXT (output) or AGENT_ERROR */
     AGENT_RESULTS, AGENT_TEXT, AGENT_ERROR,
 };
 

@@ -18,6 +18,7 @@
 #include "expand.h"
 #include "message.h"
 #include "spool.h"
+#include "transports/capture.h"
 #include "transports/transport.h"
 
 enum { FILE_MAX = MAX_FILTER_SIZE, MAX_ADDRESSES = 100000, MAX_IDS = 1000 };
@@ -199,6 +200,28 @@ static bool on_exists(struct agent *ag, struct arena *a, struct str body)
     return agent_ipc_send(ag->sock, AGENT_TEXT, &b, -1);
 }
 
+static bool on_run(struct agent *ag, struct arena *a, struct str body)
+{
+    struct wire_reader r = wire_reader(body);
+    uint32_t n = wire_get_count(&r, 1);
+    char **argv = arena_new_array(a, char *, n + 1);
+    struct capture_command c = { .argv = argv };
+    struct str output;
+    struct err err = { 0 };
+
+    for (uint32_t i = 0; i < n; i++)
+        argv[i] = (char *)wire_get_cstr(&r, a);
+    c.cwd = wire_get_cstr(&r, a);
+    c.timeout = (long)wire_get_i64(&r);
+    if (!wire_done(&r) || n == 0 || argv[0] == NULL)
+        return send_error(ag, a, EPROTO, "malformed command request");
+    if (!capture_run(a, &c, &output, &err))
+        return send_error(ag, a, err.sys_errno, err.msg);
+    struct buf b = buf_init(a, AGENT_RECORD_MAX);
+    buf_add_str(&b, output);
+    return agent_ipc_send(ag->sock, AGENT_TEXT, &b, -1);
+}
+
 /* False ends the agent: the peer is gone or does not speak the protocol. */
 static bool serve_one(struct agent *ag)
 {
@@ -218,6 +241,7 @@ static bool serve_one(struct agent *ag)
         case AGENT_DELIVER: ok = on_deliver(ag, a, body); break;
         case AGENT_READ_FILE: ok = on_read_file(ag, a, body); break;
         case AGENT_EXISTS: ok = on_exists(ag, a, body); break;
+        case AGENT_RUN: ok = on_run(ag, a, body); break;
         default: ok = false;
         }
     arena_destroy(&a);

@@ -81,6 +81,8 @@ static enum route_rc act(struct route_call *call, enum hostlist_action action)
     if (action == HFF_FAIL)
         call->addr->result.pass_message = true;
     call->addr->result.freeze = action == HFF_FREEZE;
+    if (rcs[action] == ROUTE_PASS || rcs[action] == ROUTE_DECLINE)
+        call->addr->result.message = NULL; /* what later routers say counts */
     return rcs[action];
 }
 

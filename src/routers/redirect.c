@@ -70,6 +70,12 @@ static const struct option options[] = {
 };
 /* clang-format on */
 
+/* A switch that is unset, or no for good. */
+static bool is_off(const struct expr *e)
+{
+    return e == NULL || (e->constant != NULL && (cstr_ieq(e->constant, "false") || cstr_ieq(e->constant, "no")));
+}
+
 static bool redirect_check(struct router *base, const struct config *cfg, struct arena *a, struct err *err)
 {
     struct redirect *r = (struct redirect *)base;
@@ -80,7 +86,7 @@ static bool redirect_check(struct router *base, const struct config *cfg, struct
                        r->data == NULL ? "" : "only");
     if (r->one_time && (base->headers_add != NULL || base->headers_remove != NULL))
         return err_set(err, a, "\"headers_add\" and \"headers_remove\" are not permitted with \"one_time\"");
-    if (r->one_time && base->unseen != NULL)
+    if (r->one_time && !is_off(base->unseen))
         return err_set(err, a, "\"unseen\" may not be used with \"one_time\"");
     if (r->qualify_domain != NULL && r->qualify_preserve_domain)
         return err_set(err, a, "only one of \"qualify_domain\" or \"qualify_preserve_domain\" must be set");

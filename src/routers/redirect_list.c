@@ -191,12 +191,13 @@ static bool is_permitted(const struct redirect_rules *r, enum redirect_outcome o
 static enum redirect_outcome special_item(struct parser *p, const struct special *sp, const char *s,
                                           const char *item)
 {
-    size_t n = strcspn(s, "\n");
-    const char *line = arena_strndup(p->a, s, n);
+    const char *text = s + strlen(sp->word);
+    size_t skipped = (size_t)(cstr_skip_space(text) - text);
+    const char *line = arena_strndup(p->a, s, strlen(sp->word) + skipped + strcspn(text + skipped, "\n"));
 
     if (!is_permitted(p->rules, sp->outcome)) {
-        bool text = sp->outcome == REDIRECT_FAIL || sp->outcome == REDIRECT_DEFER;
-        return error(p, arena_printf(p->a, "\"%s\" is not permitted", text ? line : item));
+        bool with_text = sp->outcome == REDIRECT_FAIL || sp->outcome == REDIRECT_DEFER;
+        return error(p, arena_printf(p->a, "\"%s\" is not permitted", with_text ? line : item));
     }
     p->out->text = cstr_skip_space(line + strlen(sp->word));
     return sp->outcome;
