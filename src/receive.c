@@ -125,7 +125,7 @@ static void fill_message(struct receive *r)
         m->smtp_active_hostname = s->active_hostname;
     m->sender_host_authenticated = s->host_authenticated;
     m->authenticated_id = s->authenticated_id;
-    m->local = m->sender_local = r->local && !m->sender_forced;
+    m->local = m->sender_local = (r->local || !s->smtp_input) && !s->batched && !m->sender_forced;
     m->allow_unqualified_sender = s->sender_unqualified_ok;
     m->allow_unqualified_recipient = s->recipient_unqualified_ok;
     m->acl_c = copy_variables(m->arena, s->acl_c);

@@ -33,8 +33,8 @@ static void log_refusal(struct receive *r, const struct acl_verdict *v, bool def
     if (v->log_reject_target == 0)
         return;
     log_write_reject(r->e->log, v->log_reject_target, r->m->id, shown_headers(r),
-                     "%s F=<%s> %srejected %s%s%.*s", receive_who(r), r->m->sender,
-                     defer ? "temporarily " : "", r->interactive ? "after DATA" : "by non-SMTP ACL",
+                     "%s%s F=<%s>%s %srejected %s%s%.*s", receive_who(r), smtp_log_tls(r->s),
+                     r->m->sender, smtp_log_auth(r->s), defer ? "temporarily " : "", r->interactive ? "after DATA" : "by non-SMTP ACL",
                      len > 0 ? ": " : "", len, len > 0 ? text : "");
 }
 

@@ -9,6 +9,7 @@
 #include "exim.h"
 #include "parse.h"
 #include "receive_int.h"
+#include "smtp/smtp_int.h"
 
 enum { LINE_MAX_LENGTH = 64 * 1024 };
 
@@ -27,34 +28,13 @@ static bool wants(const struct receive *r, int bit)
     return log_wants(r->e->log, bit);
 }
 
-static void add_tls(struct receive *r, struct buf *b)
-{
-    const struct tls_info *t = &r->s->tls_in;
-    struct arena *a = r->m->arena;
-
-    if (!t->active)
-        return;
-    if (wants(r, L_tls_cipher) && t->cipher != NULL)
-        buf_printf(b, " X=%s", t->cipher);
-    if (wants(r, L_tls_certificate_verified) && t->cipher != NULL)
-        buf_printf(b, " CV=%s", t->certificate_verified ? "yes" : "no");
-    if (wants(r, L_tls_peerdn) && t->peerdn != NULL)
-        buf_printf(b, " DN=\"%s\"", cstr_printable(a, t->peerdn, true));
-    if (wants(r, L_tls_sni) && t->sni != NULL)
-        buf_printf(b, " SNI=\"%s\"", cstr_printable(a, t->sni, true));
-}
-
 static void add_auth(struct receive *r, struct buf *b)
 {
     const struct session *s = r->s;
 
-    if (s->host_authenticated == NULL)
-        return;
-    buf_printf(b, " A=%s", s->host_authenticated);
-    if (s->authenticated_id == NULL)
-        return;
-    buf_printf(b, ":%s", s->authenticated_id);
-    if (wants(r, L_smtp_mailauth) && r->m->authenticated_sender != NULL)
+    buf_add_cstr(b, smtp_log_auth(r->s));
+    if (s->host_authenticated != NULL && s->authenticated_id != NULL && wants(r, L_smtp_mailauth) &&
+        r->m->authenticated_sender != NULL)
         buf_printf(b, ":%s", r->m->authenticated_sender);
 }
 
@@ -128,7 +108,7 @@ static const char *arrival(struct receive *r)
         buf_printf(&b, " U=%s", s->ident);
     if (m->received_protocol != NULL)
         buf_printf(&b, " P=%s", m->received_protocol);
-    add_tls(r, &b);
+    buf_add_cstr(&b, smtp_log_tls(r->s));
     add_auth(r, &b);
     if (m->prdr_requested)
         buf_add_cstr(&b, " PRDR");

@@ -9,12 +9,21 @@
 #include "parse.h"
 #include "receive_int.h"
 
+/* Over SMTP the name of the caller goes only with the caller's own address. */
+static bool is_caller(const struct receive *r)
+{
+    const char *sender = r->m->sender, *at = strrchr(sender, '@'), *login = r->m->originator_login;
+
+    return at != NULL && login != NULL && cstr_ieq(at + 1, r->e->config->qualify_domain) &&
+           str_eq((struct str){ sender, (size_t)(at - sender) }, str_from(login));
+}
+
 const char *receive_sender_name(struct receive *r)
 {
     const char *name = r->local ? r->e->originator_name : r->m->submission_name;
     const char *charset = r->e->config->main.headers_charset;
 
-    if (name == NULL || *name == '\0')
+    if (name == NULL || *name == '\0' || (r->local && r->s->smtp_input && !is_caller(r)))
         return "";
     const char *encoded = name;
     for (const char *p = name; *p != '\0'; p++)

@@ -144,6 +144,6 @@ const char *session_host_and_ident(struct session *s, bool flags, bool interface
         log_wants(s->exim->log, L_incoming_interface))
         buf_printf(&b, " I=[%s]:%d", s->interface_address, s->interface_port);
     if (s->ident != NULL)
-        buf_printf(&b, " %s%s", flags ? "U=" : "", s->ident);
+        buf_printf(&b, " U=%s", s->ident);
     return buf_cstr(&b);
 }

@@ -50,11 +50,10 @@ void smtp_notquit(struct smtp_state *st, const char *reason, const char *code, c
 {
     struct acl_verdict v = { .rc = ACL_ACCEPT };
 
-    if (st->s->notquit_reason != NULL)
+    if (st->s->notquit_reason != NULL || st->s->batched)
         return;
     st->s->notquit_reason = reason;
-    if (!st->s->batched)
-        v = smtp_acl(st, ACL_WHERE_NOTQUIT, st->o->acl_smtp_notquit);
+    v = smtp_acl(st, ACL_WHERE_NOTQUIT, st->o->acl_smtp_notquit);
     if (v.rc == ACL_ERROR && v.log_message != NULL)
         smtp_log(st, LOG_MAIN | LOG_PANIC, "ACL for not-QUIT returned ERROR: %s", v.log_message);
     if (code != NULL && v.user_message != NULL)

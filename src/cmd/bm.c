@@ -96,7 +96,11 @@ static bool take_argument(void *arg, const struct parsed_address *p, const char 
         buf_printf(&x->bad, "%s: %s", raw, p->err != NULL ? p->err : "empty address");
         return true;
     }
-    if (p->domain == NULL && !x->c->no_qualify)
+    if (p->domain == NULL && x->c->no_qualify) {
+        buf_printf(&x->bad, "%s%s: unqualified recipient address not allowed", x->bad.len > 0 ? "\n" : "", raw);
+        return true;
+    }
+    if (p->domain == NULL)
         address = arena_printf(x->m->arena, "%s@%s", address, x->e->config->qualify_recipient);
     (void)message_add_recipient(x->m, address, -1);
     return true;

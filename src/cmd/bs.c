@@ -19,6 +19,8 @@ int cmd_bs(struct exim *e, const struct cmd_line *c)
     local_peer(e, a, c, &peer);
     if (peer.batched) {
         peer.client = (struct ip){ 0 };
+        peer.authenticated_id = c->oMai;
+        peer.authenticated_sender = c->oMas;
     } else if (peer.in_fd == peer.out_fd) {
         peer.tls_on_connect = c->daemon.tls_on_connect;
         smtp_proxy_negotiate(e, a, &peer);

@@ -118,6 +118,8 @@ bool smtp_connect(struct smtp_state *st)
 
     if (s->batched) {
         s->sender_unqualified_ok = s->recipient_unqualified_ok = true;
+        if (smtp_log_wants(st, L_smtp_connection))
+            smtp_log(st, LOG_MAIN, "%s", smtp_log_connection(st));
         return true;
     }
     if (s->count_at_start == 0 && smtp_log_wants(st, L_smtp_connection))

@@ -39,6 +39,9 @@ static ssize_t dot_read(void *arg, char *p, size_t n, struct err *err)
         if (take > (n - OUT_SLACK) / 2)
             take = (n - OUT_SLACK) / 2;
         size_t made = lines_feed(&d->lines, st->in + st->at, take, &used, p);
+        if (st->s->batched)
+            for (size_t i = 0; i < used; i++)
+                st->line += st->in[st->at + i] == '\n';
         st->at += used;
         if (made > 0)
             return (ssize_t)made;
@@ -99,7 +102,7 @@ static void data_lost(struct smtp_state *st)
     else
         smtp_notquit(st, "connection-lost", "421", " lost input connection");
     if (st->s->batched)
-        smtp_reply(st, "554 Unexpected end of file");
+        smtp_reply(st, "421 Lost incoming connection");
     st->done = true;
     st->status = st->status != 0 ? st->status : 1;
 }
@@ -206,7 +209,7 @@ static bool predata_allows(struct smtp_state *st, struct acl_verdict *v)
 
 void smtp_cmd_data(struct smtp_state *st)
 {
-    struct data_source d = { .lines = lines_new(LINES_END_DOT) };
+    struct data_source d = { .lines = lines_new(st->s->batched ? LINES_END_BATCH : LINES_END_DOT) };
     struct acl_verdict v;
 
     if (!has_recipients(st, "DATA") || !predata_allows(st, &v))

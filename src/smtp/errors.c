@@ -77,6 +77,7 @@ void smtp_error_unknown(struct smtp_state *st)
     if (smtp_log_wants(st, L_smtp_syntax_error))
         smtp_log(st, LOG_MAIN, "SMTP syntax error in \"%s\" %s unrecognized command",
                  printable(st, st->command), smtp_log_host(st));
+    smtp_log_incomplete(st, "unrecognized command");
     smtp_reply(st, "500 Too many unrecognized commands");
     smtp_notquit(st, "bad-commands", NULL, NULL);
     smtp_log(st, LOG_MAIN | LOG_REJECT,
@@ -134,26 +135,26 @@ void smtp_error_sync(struct smtp_state *st)
 /* Manual 49.11: the stylised form goes to stdout, the one for people to stderr. */
 void smtp_error_batch(struct smtp_state *st, const char *reply)
 {
-    unsigned long began = st->transaction_line != 0 ? st->transaction_line : st->line;
-    const char *out = arena_printf(st->s->arena, "%s\nTransaction started in line %lu\nError detected in line %lu\n",
-                                   reply, began, st->line);
+    struct buf out = buf_init(st->s->arena, BUF_DEFAULT_CEILING);
+    bool at_command = st->input == SMTP_IN_OK && st->command != NULL;
 
     if (st->done)
         return;
     st->done = true;
     st->status = st->messages > 0 ? 1 : 2;
-    (void)!fd_write_all(st->out_fd, out, strlen(out));
+    buf_printf(&out, "%s\nTransaction started in line %lu\nError detected in line %lu\n", reply,
+               st->transaction_line, st->line);
+    if (at_command)
+        buf_printf(&out, "%s\n", st->command);
+    (void)!fd_write_all(st->out_fd, buf_cstr(&out), out.len);
     fprintf(stderr,
             "An error was detected while processing a file of BSMTP input.\n"
             "The error message was:\n\n  %s\n\n"
             "The SMTP transaction started in line %lu.\n"
-            "The error was detected in line %lu.\n"
-            "The SMTP command at fault was:\n\n  %s\n\n",
-            reply, began, st->line, st->command != NULL ? st->command : "");
-    if (st->messages > 0)
-        fprintf(stderr, "%u previous message%s successfully processed.\n", st->messages,
-                st->messages == 1 ? " was" : "s were");
-    else
-        fprintf(stderr, "No previous messages were processed.\n");
-    fprintf(stderr, "The rest of the batch was abandoned.\n");
+            "The error was detected in line %lu.\n",
+            reply, st->transaction_line, st->line);
+    if (at_command)
+        fprintf(stderr, "The SMTP command at fault was:\n\n   %s\n\n", st->command);
+    fprintf(stderr, "%u previous message%s successfully processed.\nThe rest of the batch was abandoned.\n",
+            st->messages, st->messages == 1 ? " was" : "s were");
 }

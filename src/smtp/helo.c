@@ -209,6 +209,7 @@ static void greet(struct smtp_state *st, const char *verb, bool esmtp)
     struct session *s = st->s;
 
     if (s->batched) { /* as RSET (manual 49.11) */
+        s->helo_name = *st->argument != '\0' ? arena_strdup(s->arena, st->argument) : NULL;
         smtp_reset(st, NULL);
         return;
     }

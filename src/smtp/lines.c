@@ -40,7 +40,7 @@ static char *bare_lf(struct lines *l, char *out)
     if (l->mode == LINES_UNKNOWN)
         l->mode = LINES_LF;
     if (l->mode == LINES_LF) {
-        if (l->end == LINES_END_LOCAL)
+        if (l->end == LINES_END_LOCAL || l->end == LINES_END_BATCH)
             l->state = LINES_START;
         return end_line(l, out);
     }
@@ -84,11 +84,11 @@ static bool step(struct lines *l, char c, char **out)
             l->state = LINES_DOT_CR;
             return true;
         }
+        if (c == '\n' && l->mode != LINES_CRLF && l->end != LINES_END_DOT) {
+            l->state = LINES_DONE;
+            return true;
+        }
         if (l->end == LINES_END_LOCAL) {
-            if (c == '\n' && l->mode != LINES_CRLF) {
-                l->state = LINES_DONE;
-                return true;
-            }
             *out = plain(l, '.', *out);
             return false;
         }

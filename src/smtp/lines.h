@@ -13,6 +13,7 @@
 enum lines_end {
     LINES_END_COUNT, /* the source knows: BDAT, or the end of a file (-i) */
     LINES_END_DOT,   /* SMTP DATA */
+    LINES_END_BATCH, /* -bS: as DATA, also with LF alone at line ends: the file is no network input */
     LINES_END_LOCAL  /* -bm without -i: a line with a dot only, LF or CRLF */
 };
 

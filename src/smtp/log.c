@@ -42,22 +42,31 @@ const char *smtp_log_duration(struct smtp_state *st)
     return arena_printf(st->s->arena, "D=%s", tod_interval_print(st->s->arena, (long)(ms / 1000)));
 }
 
-/* " X=.. CV=.. DN=.. SNI=.." */
-static void add_tls(struct smtp_state *st, struct buf *b)
+const char *smtp_log_tls(struct session *s)
 {
-    const struct tls_info *t = &st->s->tls_in;
-    struct log *l = st->e->log;
+    const struct tls_info *t = &s->tls_in;
+    struct log *l = s->exim->log;
+    struct buf all = buf_init(s->arena, BUF_DEFAULT_CEILING), *b = &all;
 
     if (!t->active)
-        return;
+        return "";
     if (log_wants(l, L_tls_cipher) && t->cipher != NULL)
         buf_printf(b, " X=%s", t->cipher);
     if (log_wants(l, L_tls_certificate_verified))
         buf_printf(b, " CV=%s", t->certificate_verified ? "yes" : "no");
     if (log_wants(l, L_tls_peerdn) && t->peerdn != NULL)
-        buf_printf(b, " DN=\"%s\"", cstr_printable(st->s->arena, t->peerdn, true));
+        buf_printf(b, " DN=\"%s\"", cstr_printable(s->arena, t->peerdn, true));
     if (log_wants(l, L_tls_sni) && t->sni != NULL)
-        buf_printf(b, " SNI=\"%s\"", cstr_printable(st->s->arena, t->sni, true));
+        buf_printf(b, " SNI=\"%s\"", cstr_printable(s->arena, t->sni, true));
+    return buf_cstr(b);
+}
+
+const char *smtp_log_auth(struct session *s)
+{
+    if (s->host_authenticated == NULL)
+        return "";
+    return arena_printf(s->arena, " A=%s%s%s", s->host_authenticated, s->authenticated_id != NULL ? ":" : "",
+                        s->authenticated_id != NULL ? s->authenticated_id : "");
 }
 
 void smtp_log_no_mail(struct smtp_state *st)
@@ -67,12 +76,8 @@ void smtp_log_no_mail(struct smtp_state *st)
 
     if (st->mails > 0 || st->s->batched || !log_wants(st->e->log, L_smtp_no_mail))
         return;
-    if (st->s->host_authenticated != NULL) {
-        buf_printf(&b, " A=%s", st->s->host_authenticated);
-        if (st->s->authenticated_id != NULL)
-            buf_printf(&b, ":%s", st->s->authenticated_id);
-    }
-    add_tls(st, &b);
+    buf_add_cstr(&b, smtp_log_auth(st->s));
+    buf_add_cstr(&b, smtp_log_tls(st->s));
     const char *separator = first > 0 ? " C=...," : " C=";
     for (unsigned i = first; i < st->history_count; i++) {
         buf_printf(&b, "%s%s", separator, smtp_verb_name(st->history[i % SMTP_HISTORY]));

@@ -58,9 +58,8 @@ static struct acl_verdict check_acl(struct smtp_state *st, const char *address)
         return (struct acl_verdict){ .rc = ACL_DISCARD };
     if (st->s->batched)
         return (struct acl_verdict){ .rc = ACL_ACCEPT };
-    if (st->o->acl_smtp_rcpt == NULL) /* nobody relays by default; a local caller may submit */
-        return (struct acl_verdict){ .rc = st->s->host_address == NULL ? ACL_ACCEPT : ACL_DENY,
-                                     .log_reject_target = LOG_MAIN | LOG_REJECT };
+    if (st->o->acl_smtp_rcpt == NULL) /* nobody relays by default */
+        return (struct acl_verdict){ .rc = ACL_DENY, .log_reject_target = LOG_MAIN | LOG_REJECT };
     smtp_context(st, &ctx);
     struct address *addr = address_new(m->arena, address);
     (void)address_split(m->arena, addr);

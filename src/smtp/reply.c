@@ -165,7 +165,7 @@ static const char *sender_part(struct smtp_state *st, enum acl_where where)
     case ACL_WHERE_MIME:
     case ACL_WHERE_DKIM:
     case ACL_WHERE_PRDR:
-        return arena_printf(st->s->arena, "F=<%s> ", st->s->message->sender);
+        return arena_printf(st->s->arena, " F=<%s>", st->s->message->sender);
     default:
         return "";
     }
@@ -207,8 +207,8 @@ void smtp_reply_refused(struct smtp_state *st, enum acl_where where, const struc
         say_sender_failed(st, v, code, extended);
     int log_len = log != NULL ? (int)strcspn(log, "\n") : 0;
     if (v->log_reject_target != 0)
-        smtp_log(st, v->log_reject_target, "%s %s%srejected %s%s%.*s", smtp_log_host(st),
-                 sender_part(st, where), defer ? "temporarily " : "", what, log_len > 0 ? ": " : "", log_len,
+        smtp_log(st, v->log_reject_target, "%s%s%s%s %srejected %s%s%.*s", smtp_log_host(st),
+                 smtp_log_tls(st->s), sender_part(st, where), smtp_log_auth(st->s), defer ? "temporarily " : "", what, log_len > 0 ? ": " : "", log_len,
                  log_len > 0 ? log : "");
     smtp_reply_lines(st, code, extended, *text != '\0' ? text : "Administrative prohibition");
     if (v->rc != ACL_DROP && !v->drop)

@@ -110,6 +110,8 @@ const char *smtp_log_host(struct smtp_state *st);       /* "H=... I=... U=..." *
 const char *smtp_log_connection(struct smtp_state *st); /* "SMTP connection from ..." */
 void smtp_log_no_mail(struct smtp_state *st);
 void smtp_log_incomplete(struct smtp_state *st, const char *what);
+const char *smtp_log_tls(struct session *s);            /* " X=.. CV=.. DN=.. SNI=.." by selectors, or "" */
+const char *smtp_log_auth(struct session *s);           /* " A=driver:id", or "" */
 bool smtp_log_wants(const struct smtp_state *st, int bit);
 const char *smtp_log_duration(struct smtp_state *st);   /* "D=0.002s" */
 

@@ -31,6 +31,8 @@ static const struct {
     { "local CRLF dot", LINES_END_LOCAL, "A: b\r\n\r\nx\r\n.\r\nz", "A: b\n\nx\n", 1 },
     { "local LF dot CRLF", LINES_END_LOCAL, "A: b\n\nx\n.\r\nz", "A: b\n\nx\n", 1 },
     { "local CR dot CR", LINES_END_LOCAL, "A: b\n\nx\r.\rz", "A: b\n\nx\n.\nz", SIZE_MAX },
+    { "batch", LINES_END_BATCH, "A: b\n\n..x\n.\nz", "A: b\n\n.x\n", 1 },
+    { "batch, CRLF", LINES_END_BATCH, "A: b\r\n\r\nx\n.\n.\r\n.\r\nz", "A: b\n\nx . .\n", 1 },
     { "counted", LINES_END_COUNT, "A: b\r\n\r\n.\r\n..\r\n", "A: b\n\n.\n..\n", SIZE_MAX },
     { "counted, CR last", LINES_END_COUNT, "A: b\r\n\r\nx\r", "A: b\n\nx\n", SIZE_MAX },
 };
