@@ -38,6 +38,9 @@
 #ifdef ROUTER_IPLITERAL
 #include "routers/ipliteral.h"
 #endif
+#ifdef ROUTER_IPLOOKUP
+#include "routers/iplookup.h"
+#endif
 #ifdef ROUTER_MANUALROUTE
 #include "routers/manualroute.h"
 #endif
@@ -49,6 +52,15 @@
 #endif
 #ifdef TRANSPORT_APPENDFILE
 #include "transports/appendfile.h"
+#endif
+#ifdef TRANSPORT_AUTOREPLY
+#include "transports/autoreply.h"
+#endif
+#ifdef TRANSPORT_AUTOREPLY
+#include "transports/autoreply.h"
+#endif
+#ifdef TRANSPORT_LMTP
+#include "transports/lmtp.h"
 #endif
 #ifdef TRANSPORT_PIPE
 #include "transports/pipe.h"
@@ -71,6 +83,9 @@ static const struct router_driver *const routers[] = {
 #ifdef ROUTER_IPLITERAL
     &router_ipliteral,
 #endif
+#ifdef ROUTER_IPLOOKUP
+    &router_iplookup,
+#endif
 #ifdef ROUTER_MANUALROUTE
     &router_manualroute,
 #endif
@@ -86,6 +101,15 @@ static const struct router_driver *const routers[] = {
 static const struct transport_driver *const transports[] = {
 #ifdef TRANSPORT_APPENDFILE
     &transport_appendfile,
+#endif
+#ifdef TRANSPORT_AUTOREPLY
+    &transport_autoreply,
+#endif
+#ifdef TRANSPORT_AUTOREPLY
+    &transport_autoreply,
+#endif
+#ifdef TRANSPORT_LMTP
+    &transport_lmtp,
 #endif
 #ifdef TRANSPORT_PIPE
     &transport_pipe,
