@@ -20,7 +20,7 @@
 #define CYRUS_SASLAUTHD_SOCKET ""
 #endif
 
-enum { DAEMON_SECONDS = 30, ANSWER_MAX = 4096, WORD_MAX = 65535 };
+enum { DAEMON_SECONDS = 30, ANSWER_MAX = 65536, WORD_MAX = 65535 };
 
 /* ---- crypteq ---- */
 
@@ -104,34 +104,35 @@ bool cond_not_built_parse(struct compiler *c, struct cond_node *n)
     return compile_fail(c, "support for \"%s\" not compiled", n->cond->name);
 }
 
-static bool exchange(struct expand_ctx *ctx, const char *path, struct str request,
+struct daemon {
+    const char *name, *socket;
+};
+
+static bool exchange(struct expand_ctx *ctx, const struct daemon *d, struct str request,
                      struct buf *answer)
 {
     int64_t deadline = tod_monotonic_ms() + DAEMON_SECONDS * 1000;
-    int fd = sockets_connect_unix(ctx, path, deadline);
+    int fd = sockets_connect_unix(ctx, d->socket, deadline);
 
-    if (fd < 0)
+    if (fd < 0) {
+        int why = ctx->err.sys_errno;
+
+        eval_fail(ctx, "cannot connect to %s daemon at %s: %s", d->name, d->socket,
+                  why == 0 ? ctx->err.msg : strerror(why));
         return false;
+    }
     bool ok = sockets_write(ctx, fd, request, deadline) &&
               sockets_read_all(ctx, fd, answer, deadline);
     (void)fd_close(fd);
     return ok;
 }
 
-static enum expand_rc verdict(struct expand_ctx *ctx, const char *daemon,
-                              const char *answer, bool *out)
+static enum expand_rc verdict(struct expand_ctx *ctx, const char *answer, bool *out)
 {
     *out = cstr_starts(answer, "OK");
     if (*out || cstr_starts(answer, "NO"))
         return EXPAND_OK;
-    return eval_fail(ctx, "%s daemon said \"%s\"", daemon,
-                     cstr_printable(ctx->arena, answer, false));
-}
-
-static enum expand_rc unreachable(struct expand_ctx *ctx, const char *daemon,
-                                  const char *path)
-{
-    return eval_fail(ctx, "cannot ask %s daemon at %s: %s", daemon, path, ctx->err.msg);
+    return eval_fail(ctx, "%s", cstr_printable(ctx->arena, answer, false));
 }
 
 bool cond_pwcheck_parse(struct compiler *c, struct cond_node *n)
@@ -145,6 +146,7 @@ bool cond_pwcheck_parse(struct compiler *c, struct cond_node *n)
 /* User and password, each with its NUL. */
 enum expand_rc cond_pwcheck(struct expand_ctx *ctx, const struct cond_node *n, bool *out)
 {
+    static const struct daemon d = { "pwcheck", CYRUS_PWCHECK_SOCKET };
     struct buf request = buf_init(ctx->arena, WORD_MAX),
                answer = buf_init(ctx->arena, ANSWER_MAX);
     const char *arg;
@@ -159,9 +161,11 @@ enum expand_rc cond_pwcheck(struct expand_ctx *ctx, const struct cond_node *n, b
     buf_add(&request, arg, (size_t)(colon - arg));
     buf_add_char(&request, '\0');
     buf_add(&request, colon + 1, strlen(colon + 1) + 1);
-    if (request.full || !exchange(ctx, CYRUS_PWCHECK_SOCKET, buf_view(&request), &answer))
-        return unreachable(ctx, "pwcheck", CYRUS_PWCHECK_SOCKET);
-    return verdict(ctx, "pwcheck", buf_cstr(&answer), out);
+    if (request.full)
+        return eval_fail(ctx, "argument too long for pwcheck");
+    if (!exchange(ctx, &d, buf_view(&request), &answer))
+        return EXPAND_FAIL;
+    return verdict(ctx, buf_cstr(&answer), out);
 }
 
 bool cond_saslauthd_parse(struct compiler *c, struct cond_node *n)
@@ -175,7 +179,8 @@ bool cond_saslauthd_parse(struct compiler *c, struct cond_node *n)
 enum expand_rc cond_saslauthd(struct expand_ctx *ctx, const struct cond_node *n,
                               bool *out)
 {
-    struct buf request = buf_init(ctx->arena, 4 * WORD_MAX),
+    static const struct daemon d = { "saslauthd", CYRUS_SASLAUTHD_SOCKET };
+    struct buf request = buf_init(ctx->arena, 4 * (WORD_MAX + 2)),
                answer = buf_init(ctx->arena, ANSWER_MAX);
     const char *v[ITEM_ARG_MAX] = { "", "", "", "" };
     enum expand_rc rc = condition_args(ctx, n, v);
@@ -191,7 +196,7 @@ enum expand_rc cond_saslauthd(struct expand_ctx *ctx, const struct cond_node *n,
         buf_add_char(&request, (char)len);
         buf_add(&request, v[i], len);
     }
-    if (!exchange(ctx, CYRUS_SASLAUTHD_SOCKET, buf_view(&request), &answer))
-        return unreachable(ctx, "saslauthd", CYRUS_SASLAUTHD_SOCKET);
-    return verdict(ctx, "saslauthd", answer.len > 2 ? answer.p + 2 : "", out);
+    if (!exchange(ctx, &d, buf_view(&request), &answer))
+        return EXPAND_FAIL;
+    return verdict(ctx, answer.len > 2 ? answer.p + 2 : "", out);
 }

@@ -59,8 +59,11 @@ int sockets_connect_unix(struct expand_ctx *ctx, const char *path, int64_t deadl
     }
     memcpy(sun.sun_path, path, len + 1);
     int fd = connect_to((const struct sockaddr *)&sun, sizeof(sun), deadline);
-    if (fd < 0)
-        eval_fail(ctx, "failed to connect to socket %s: %s", path, strerror(errno));
+    int why = errno;
+    if (fd < 0) {
+        eval_fail(ctx, "failed to connect to socket %s: %s", path, strerror(why));
+        ctx->err.sys_errno = why;
+    }
     return fd;
 }
 
