@@ -51,8 +51,6 @@ struct acl_verdict acl_check_option(struct expand_ctx *ctx, enum acl_where where
 /* Removes and adds the header lines that ACLs asked for so far, at the places asked for. To be called before the
  * MIME and DATA ACLs and again after them. */
 void acl_headers_apply(struct message *m);
-/* $headers_added: those asked for and not yet added, newline-separated; NULL when there are none. */
-const char *acl_headers_added(struct arena *a, const struct message *m);
 /* For hooks: RC_OK accepted, RC_FAIL denied, RC_DEFER, RC_DECLINE an error. ${acl and acl= . */
 enum rc acl_eval(struct expand_ctx *ctx, const char *name, const char *const *args, int narg,
                  const char **message);

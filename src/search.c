@@ -41,11 +41,17 @@ struct search {
     struct hash *slots; /* driver -> void ** */
 };
 
+static void tidy_at_end(void *s)
+{
+    search_tidy(s);
+}
+
 struct search *search_new(struct exim *exim)
 {
     struct search *s = arena_new_obj(exim->arena, struct search);
 
     s->exim = exim;
+    arena_on_destroy(exim->arena, tidy_at_end, s);
     s->slots = hash_new(exim->arena, false);
     return s;
 }

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/buf.h"
 #include "base/ctype.h"
 #include "base/list.h"
 #include "base/str.h"
@@ -11,8 +10,6 @@
 
 /* Where a line asked for will go: kept in its type until it is added. */
 enum place { PLACE_END, PLACE_START, PLACE_AFTER_RECEIVED, PLACE_RFC };
-
-enum { HEADERS_TEXT_MAX = 1024 * 1024 };
 
 bool acl_headers_allowed(enum acl_where where)
 {
@@ -178,16 +175,4 @@ void acl_headers_apply(struct message *m)
         add(m, h);
     m->acl_removed = NULL;
     m->acl_added = NULL;
-}
-
-const char *acl_headers_added(struct arena *a, const struct message *m)
-{
-    struct buf b = buf_init(a, HEADERS_TEXT_MAX);
-
-    if (m->acl_added == NULL)
-        return NULL;
-    for (const struct header *h = m->acl_added; h != NULL; h = h->next)
-        buf_add(&b, h->text, h->len);
-    buf_truncate(&b, b.len - 1);
-    return buf_cstr(&b);
 }

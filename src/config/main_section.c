@@ -56,11 +56,15 @@ static bool compile_pending(struct reader *r)
 /* ---- Named lists ------------------------------------------------------------------------------ */
 
 /* clang-format off */
-static const struct { const char *word, *what; enum list_kind kind; } list_words[] = {
-    { "addresslist",   "address",    LIST_ADDRESS },
-    { "domainlist",    "domain",     LIST_DOMAIN },
-    { "hostlist",      "host",       LIST_HOST },
-    { "localpartlist", "local part", LIST_LOCAL_PART },
+static const struct { const char *word, *what; enum list_kind kind; bool cache; } list_words[] = {
+    { "addresslist",         "address",    LIST_ADDRESS,    false },
+    { "addresslist_cache",   "address",    LIST_ADDRESS,    true },
+    { "domainlist",          "domain",     LIST_DOMAIN,     false },
+    { "domainlist_cache",    "domain",     LIST_DOMAIN,     true },
+    { "hostlist",            "host",       LIST_HOST,       false },
+    { "hostlist_cache",      "host",       LIST_HOST,       true },
+    { "localpartlist",       "local part", LIST_LOCAL_PART, false },
+    { "localpartlist_cache", "local part", LIST_LOCAL_PART, true },
 };
 /* clang-format on */
 
@@ -91,6 +95,7 @@ static bool named_list(struct reader *r, size_t word, const char *rest, bool hid
     if (!option_value_string(r->arena, nl->name, cstr_skip_space(rest + 1), &text, r->err))
         return false;
     nl->hide = hide;
+    nl->cache = list_words[word].cache;
     nl->number = (unsigned)hash_count(lists);
     hash_put(lists, nl->name, nl);
     put_off(r, list_words[word].kind, nl->name, text, &nl->list);

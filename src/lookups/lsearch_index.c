@@ -60,6 +60,25 @@ static void forget(struct lsearch_index *x)
     *x = (struct lsearch_index){ 0 };
 }
 
+static void forget_all(void *arg)
+{
+    struct indexes *all = arg;
+
+    for (size_t i = 0; i < INDEX_FILES; i++)
+        forget(&all->v[i]);
+}
+
+static struct indexes *all_indexes(struct exim *x)
+{
+    struct indexes **slot = (struct indexes **)search_slot(x->search, "lsearch");
+
+    if (*slot == NULL) {
+        *slot = arena_new_obj(x->arena, struct indexes);
+        arena_on_destroy(x->arena, forget_all, *slot);
+    }
+    return *slot;
+}
+
 static struct lsearch_index *index_for(struct indexes *all, const struct lsearch_file *f)
 {
     struct lsearch_index *oldest = &all->v[0];
@@ -167,16 +186,13 @@ static const uint64_t *offsets_of(const struct lsearch_index *x, uint64_t sum, s
 const uint64_t *lsearch_index_find(struct lookup_call *call, const struct lsearch_file *f,
                                    struct str key, size_t *count, bool *known)
 {
-    struct indexes **slot = (struct indexes **)search_slot(call->exim->search, "lsearch");
-
     *count = 0;
     *known = false;
     if (f->st.st_size < SMALL_FILE || f->st.st_size > LARGEST_FILE)
         return NULL;
-    if (*slot == NULL)
-        *slot = arena_new_obj(call->exim->arena, struct indexes);
-    struct lsearch_index *x = index_for(*slot, f);
-    x->used = ++(*slot)->clock;
+    struct indexes *all = all_indexes(call->exim);
+    struct lsearch_index *x = index_for(all, f);
+    x->used = ++all->clock;
     if (x->entries == NULL && (++x->seen != 2 || !make_index(x, f)))
         return NULL;
     *known = true;

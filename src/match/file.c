@@ -36,6 +36,25 @@ static bool is_same(const struct kept_file *f, const char *path, enum list_kind 
            memcmp(&f->st.st_ctim, &st->st_ctim, sizeof(st->st_ctim)) == 0;
 }
 
+static void forget_all(void *arg)
+{
+    struct kept_files *all = arg;
+
+    for (size_t i = 0; i < FILES_KEPT; i++)
+        arena_destroy(&all->v[i].arena);
+}
+
+static struct kept_files *all_files(struct exim *x)
+{
+    struct kept_files **slot = (struct kept_files **)search_slot(x->search, "list files");
+
+    if (*slot == NULL) {
+        *slot = arena_new_obj(x->arena, struct kept_files);
+        arena_on_destroy(x->arena, forget_all, *slot);
+    }
+    return *slot;
+}
+
 /* The kept file, or the place for it (program NULL). */
 static struct kept_file *place_for(struct kept_files *all, const char *path, enum list_kind kind,
                                    const struct stat *st)
@@ -76,18 +95,15 @@ static bool load(struct match_subject *s, struct kept_file *f)
 
 const struct match_program *match_file_program(struct match_subject *s, const char *path)
 {
-    struct exim *x = s->ctx->exim;
-    struct kept_files **slot = (struct kept_files **)search_slot(x->search, "list files");
+    struct kept_files *all = all_files(s->ctx->exim);
     struct stat st;
 
     if (stat(path, &st) < 0) {
         cannot_open(s, path);
         return NULL;
     }
-    if (*slot == NULL)
-        *slot = arena_new_obj(x->arena, struct kept_files);
-    struct kept_file *f = place_for(*slot, path, s->kind, &st);
-    f->used = ++(*slot)->clock;
+    struct kept_file *f = place_for(all, path, s->kind, &st);
+    f->used = ++all->clock;
     if (f->program == NULL && !load(s, f)) {
         f->path = NULL;
         return NULL;
