@@ -11,12 +11,12 @@
 #include "base/proc.h"
 #include "base/str.h"
 #include "base/tod.h"
+#include "cmd/bm_dsn.h"
 #include "cmd/bm_error.h"
 #include "cmd/cmd.h"
 #include "cmd/local.h"
 #include "config/config.h"
 #include "deliver.h"
-#include "dsn.h"
 #include "exim.h"
 #include "expand.h"
 #include "message.h"
@@ -121,18 +121,6 @@ static const char *take_arguments(struct exim *e, const struct cmd_line *c, stru
     return buf_cstr(&x.bad);
 }
 
-static bool set_dsn(const struct cmd_line *c, struct message *m, const char **why)
-{
-    unsigned notify = 0;
-
-    if ((c->dsn_ret != NULL && !dsn_parse_ret(c->dsn_ret, &m->dsn_ret, why)) ||
-        (c->dsn_envid != NULL && !dsn_parse_envid(m->arena, c->dsn_envid, &m->dsn_envid, why)) ||
-        (c->dsn_notify != NULL && !dsn_parse_notify(c->dsn_notify, &notify, why)))
-        return false;
-    m->dsn_notify_default = notify;
-    return true;
-}
-
 static bool start_acl(struct exim *e, struct session *s, struct message *m)
 {
     struct expand_ctx ctx;
@@ -189,7 +177,7 @@ static int submit(struct exim *e, const struct cmd_line *c, struct session *s)
     struct message *m = s->message;
     const char *sender = NULL, *why = NULL;
 
-    if (!local_sender(e, m->arena, c, &sender, &why) || !set_dsn(c, m, &why))
+    if (!local_sender(e, m->arena, c, &sender, &why) || !bm_dsn_set(c, m, &why))
         return complain(e, c, why);
     m->sender_forced = sender != NULL;
     m->sender = sender != NULL ? sender : local_originator(e, m->arena);
