@@ -54,6 +54,16 @@ int daemon_control_open(struct exim *e, struct err *err)
     return -1;
 }
 
+void daemon_control_remove(struct exim *e)
+{
+    int dir = spool_dir_fd(e);
+
+    if (dir < 0)
+        return;
+    (void)unlinkat(dir, socket_name, 0);
+    (void)fd_close(dir);
+}
+
 static bool may_talk(const struct exim *e, int fd)
 {
     struct ucred who;

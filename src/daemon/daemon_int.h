@@ -64,6 +64,7 @@ bool daemon_sandbox(struct err *err) MUST_USE;
 
 /* ---- control.c: the queue's socket in the spool directory ---- */
 int daemon_control_open(struct exim *e, struct err *err);
+void daemon_control_remove(struct exim *e); /* a stopped server leaves nothing but the spool */
 /* A client's connection, or -1; only root, exim and whoever runs the daemon get one. */
 int daemon_control_accept(struct exim *e, int listening);
 

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/fd.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "daemon/daemon_int.h"
@@ -86,6 +87,15 @@ static bool may_be_missing(const struct listen_address *at, int why)
     return at->ip.family == 6 && is_any(&at->ip) && (why == EAFNOSUPPORT || why == EADDRNOTAVAIL);
 }
 
+/* Exim's default of 20 is for a daemon that forks before it accepts the next one; who sets the option
+ * means it. */
+static int backlog(const struct config *c)
+{
+    bool is_set = c->option_set != NULL && hash_find(c->option_set, "smtp_connect_backlog") != NULL;
+
+    return is_set ? (int)c->main.smtp_connect_backlog : SOMAXCONN;
+}
+
 static bool open_one(struct exim *e, struct arena *a, const struct daemon *old,
                      const struct listen_address *at, struct daemon *d, struct err *err)
 {
@@ -102,7 +112,7 @@ static bool open_one(struct exim *e, struct arena *a, const struct daemon *old,
                                            : ip_print(&at->ip, text));
     }
     d->listeners[d->listener_count++] = (struct listener){ fd, *at };
-    if (listen(fd, (int)e->config->main.smtp_connect_backlog) < 0)
+    if (listen(fd, backlog(e->config)) < 0)
         return err_sys(err, a, errno, "listen() failed on port %d", at->port);
     return true;
 }

@@ -138,6 +138,22 @@ static void fail(struct acceptor *ac, struct pending *p, size_t have, const char
     pass(ac, p, &state);
 }
 
+/* Whoever closes without a word still gets a session, for the ACLs and the log; but not when thousands
+ * close at once. */
+static void close_early(struct acceptor *ac, struct pending *p)
+{
+    enum { BUSY_ENOUGH = 50 };
+    int fd = p->fd;
+
+    ac->pending.closed++;
+    if (ac->busy < BUSY_ENOUGH) {
+        fail(ac, p, 0, "connection closed before a header came");
+        return;
+    }
+    take_out(ac, p);
+    (void)fd_close(fd);
+}
+
 static size_t max_header(const struct acceptor *ac)
 {
     long max = ac->exim->config->main.proxy_protocol_max_header;
@@ -162,8 +178,7 @@ static void look(struct acceptor *ac, struct pending *p, bool hung_up)
     if (got < 0 && (errno == EAGAIN || errno == EINTR) && !hung_up)
         return;
     if (got <= 0) {
-        ac->pending.closed++;
-        fail(ac, p, 0, "connection closed before a header came");
+        close_early(ac, p);
         return;
     }
     switch (proxy_decode(&h, seen, have, max_header(ac), &need, &why)) {

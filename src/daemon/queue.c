@@ -450,6 +450,8 @@ static void loop(struct queue_role *q, const sigset_t *during_wait)
         serve_line(q);
         serve_run(q);
     }
+    if (!q->retired)
+        daemon_control_remove(q->exim);
     queue_pool_close(q->pool);
 }
 
