@@ -305,6 +305,10 @@ pid_t proc_spawn(const struct proc_spawn *s, int *in, int *out)
 
     if (!open_pipes(&p, in != NULL, out != NULL))
         return -1;
+    if (s->stdio > 0) {
+        p.in[0] = fcntl(s->stdio, F_DUPFD_CLOEXEC, 3);
+        p.out[1] = fcntl(s->stdio, F_DUPFD_CLOEXEC, 3);
+    }
     pid_t pid = proc_fork(s->argv[0]);
     if (pid == 0)
         child_main(s, &p);

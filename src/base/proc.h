@@ -38,6 +38,7 @@ struct proc_spawn {
     const char *cwd;
     mode_t umask;
     bool join_stderr;
+    int stdio; /* > 0: a socket (the caller's) for standard input and output; in and out are NULL then */
 };
 pid_t proc_spawn(const struct proc_spawn *s, int *in, int *out);
 

@@ -42,8 +42,10 @@ static enum route_rc ipliteral_route(const struct router *r, struct route_call *
         return ROUTE_DECLINE;
     if (!hostlist_options(call, &o))
         return ROUTE_DEFER;
-    if (o.ignore != NULL && o.ignore(o.ignore_arg, call->addr->domain, address))
+    if (o.ignore != NULL && o.ignore(o.ignore_arg, call->addr->domain, address)) {
+        call->addr->result.message = "IP literal host explicitly ignored";
         return ROUTE_DECLINE;
+    }
     struct host *h = arena_new_obj(a, struct host);
     h->name = h->certname = call->addr->domain;
     h->address = address;

@@ -10,6 +10,7 @@
 #include "base/ctype.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "config/config.h"
 #include "deliver/agent.h"
 #include "exim.h"
 #include "expand.h"
@@ -84,15 +85,17 @@ static bool next_value(struct arena *a, const char **s, const char **key, const 
     return true;
 }
 
-static bool accept_values(struct arena *a, struct queryprogram_answer *q)
+/* What is no key=value, and keys that mean nothing, are passed over (as Exim does). */
+static void accept_values(struct arena *a, struct queryprogram_answer *q)
 {
     const char *s = q->rest, *key, *value;
 
     while (*s != '\0') {
-        const char *at = s;
         if (!next_value(a, &s, &key, &value)) {
-            q->rest = at;
-            return false;
+            while (*s != '\0' && !is_space(*s))
+                s++;
+            s = cstr_skip_space(s);
+            continue;
         }
         if (cstr_ieq(key, "transport"))
             q->transport = value;
@@ -102,35 +105,30 @@ static bool accept_values(struct arena *a, struct queryprogram_answer *q)
             q->lookup = value;
         else if (cstr_ieq(key, "data"))
             q->data = value;
-        else
-            return false;
     }
-    return true;
 }
 
-bool queryprogram_parse(struct arena *a, const char *line, struct queryprogram_answer *out)
+void queryprogram_parse(struct arena *a, const char *line, struct queryprogram_answer *out)
 {
     line = cstr_skip_space(line);
     size_t n = 0;
     while (line[n] != '\0' && !is_space(line[n]))
         n++;
     *out = (struct queryprogram_answer){ .word = arena_strndup(a, line, n), .rest = cstr_skip_space(line + n) };
-    return !cstr_ieq(out->word, "accept") || accept_values(a, out);
+    if (cstr_ieq(out->word, "accept"))
+        accept_values(a, out);
 }
 
 /* ---- what is to be done ---- */
 
-/* The program did not do what it should: logged, and tried again later. before and after: words
- * around what it said. */
-static enum route_rc misbehaved(struct route_call *call, const char *before, const char *what, const char *after)
+/* The program did not do what it should: logged, and tried again later. */
+static enum route_rc misbehaved(struct route_call *call, const char *text)
 {
-    enum route_rc rc = route_result(call, ROUTE_DEFER, ERR_UNKNOWNERROR, "4.3.5", "%s \"%s\" %s %s router", before,
-                                    what, after, call->addr->router->name);
     const struct message *m = call->ctx->message;
 
-    log_write(call->ctx->exim->log, LOG_MAIN | LOG_PANIC, m == NULL ? NULL : m->id, "%s",
-              call->addr->result.message);
-    return rc;
+    log_write(call->ctx->exim->log, LOG_MAIN | LOG_PANIC, m == NULL ? NULL : m->id, "%s router: %s",
+              call->addr->router->name, text);
+    return route_result(call, ROUTE_DEFER, ERR_UNKNOWNERROR, "4.3.5", "%s", text);
 }
 
 static enum route_rc find_hosts(struct route_call *call, const struct queryprogram_answer *q)
@@ -142,7 +140,7 @@ static enum route_rc find_hosts(struct route_call *call, const struct queryprogr
     else if (q->lookup != NULL && cstr_ieq(q->lookup, "bydns"))
         l.by_dns = true;
     else if (q->lookup != NULL)
-        return misbehaved(call, "bad lookup type", q->lookup, "yielded by");
+        return misbehaved(call, arena_printf(call->ctx->arena, "bad lookup type \"%s\" yielded by command", q->lookup));
     call->addr->host_list = host_list_parse(call->ctx->arena, q->hosts, false);
     return call->addr->host_list == NULL ? ROUTE_OK : hostlist_find(call, &l);
 }
@@ -156,20 +154,14 @@ static enum route_rc accept_answer(struct route_call *call, const struct querypr
     if (q->transport != NULL) {
         addr->transport = transport_find(call->ctx->exim->config, q->transport);
         if (addr->transport == NULL)
-            return misbehaved(call, "unknown transport name", q->transport, "yielded by");
+            return misbehaved(call, arena_printf(call->ctx->arena, "unknown transport name %s yielded by command",
+                                                 q->transport));
     }
     if (!route_prepare(call))
         return ROUTE_DEFER;
-    if (q->hosts != NULL && hostlist_is_remote(call)) {
-        enum route_rc rc = find_hosts(call, q);
-        if (rc != ROUTE_OK)
-            return rc;
-    } else if (q->hosts != NULL) {
-        struct host *h = arena_new_obj(call->ctx->arena, struct host);
-        h->name = q->hosts;
-        h->mx = MX_NONE;
-        addr->host_list = h;
-    }
+    enum route_rc rc = q->hosts == NULL ? ROUTE_OK : find_hosts(call, q);
+    if (rc != ROUTE_OK)
+        return rc;
     return route_queue(call) ? ROUTE_OK : ROUTE_DEFER;
 }
 
@@ -186,7 +178,7 @@ static bool add_child(void *arg, const struct parsed_address *p, const char *raw
     struct arena *a = r->call->ctx->arena;
 
     if (p->address == NULL || p->address[0] == '\0') {
-        r->bad = arena_printf(a, "%s (%s)", raw, p->err == NULL ? "empty address" : p->err);
+        r->bad = arena_printf(a, "%s in \"%s\"", p->err == NULL ? "empty address" : p->err, raw);
         return false;
     }
     const char *text = p->domain != NULL ? p->address
@@ -209,7 +201,7 @@ static enum route_rc redirect_answer(struct route_call *call, const char *list)
         return ROUTE_DEFER;
     if (!parse_each_address(call->ctx->arena, list, 0, add_child, &r)) {
         call->results->children = NULL;
-        return misbehaved(call, "bad address", r.bad, "in redirect data from");
+        return route_result(call, ROUTE_DEFER, ERR_BADREDIRECT, "4.3.5", "error in redirect data: %s", r.bad);
     }
     if (call->results->children == NULL)
         return ROUTE_DECLINE;
@@ -239,7 +231,7 @@ static enum route_rc act(struct route_call *call, const struct queryprogram_answ
         call->addr->result.freeze = cstr_ieq(q->word, "freeze");
         return ROUTE_DEFER;
     }
-    return misbehaved(call, "bad response", q->word, "from");
+    return misbehaved(call, arena_printf(call->ctx->arena, "bad command yield: %s %s", q->word, text));
 }
 
 static bool get_ids(const struct queryprogram *q, struct route_call *call, struct agent_id *who)
@@ -298,7 +290,7 @@ static enum route_rc queryprogram_route(const struct router *r, struct route_cal
     struct queryprogram_answer answer;
     struct agent_id who;
     struct err err = { 0 };
-    const char *line;
+    const char *line = "";
 
     if (!get_ids(q, call, &who))
         return ROUTE_DEFER;
@@ -307,8 +299,7 @@ static enum route_rc queryprogram_route(const struct router *r, struct route_cal
         call->addr->result.freeze = err.sys_errno == ETIMEDOUT;
         return ROUTE_DEFER;
     }
-    if (!queryprogram_parse(call->ctx->arena, line, &answer))
-        return misbehaved(call, "bad response", answer.rest, "from");
+    queryprogram_parse(call->ctx->arena, line, &answer);
     return act(call, &answer);
 }
 

@@ -2,7 +2,6 @@
 #ifndef EXIM_ROUTER_QUERYPROGRAM_H
 #define EXIM_ROUTER_QUERYPROGRAM_H
 
-#include "base/attr.h"
 #include "routers/router.h"
 
 struct arena;
@@ -14,7 +13,6 @@ struct queryprogram_answer {
     const char *word, *rest;                           /* first word, and what follows it */
     const char *transport, *hosts, *lookup, *data;     /* ACCEPT: NULL when not given */
 };
-/* False: an ACCEPT with something that is no TRANSPORT=, HOSTS=, LOOKUP= or DATA= (in rest). */
-bool queryprogram_parse(struct arena *a, const char *line, struct queryprogram_answer *out) MUST_USE;
+void queryprogram_parse(struct arena *a, const char *line, struct queryprogram_answer *out);
 
 #endif

@@ -44,15 +44,19 @@ static const struct option options[] = {
     OPTION_TIME(T, lockfile_timeout, 1800),
     OPTION_EXPAND(T, mailbox_filecount, NULL),
     OPTION_EXPAND(T, mailbox_size, NULL),
+#ifdef SUPPORT_MAILDIR
     OPTION_BOOL(T, maildir_format, false),
     OPTION_STRING(T, maildir_quota_directory_regex, "^(?:cur|new|\\..*)$"),
     OPTION_INT(T, maildir_retries, 10),
     OPTION_EXPAND(T, maildir_tag, NULL),
     OPTION_EXPAND_BOOL(T, maildir_use_size_file, NULL),
     OPTION_STRING(T, maildirfolder_create_regex, NULL),
+#endif
+#ifdef SUPPORT_MAILSTORE
     OPTION_BOOL(T, mailstore_format, false),
     OPTION_EXPAND(T, mailstore_prefix, NULL),
     OPTION_EXPAND(T, mailstore_suffix, NULL),
+#endif
     OPTION_EXPAND(T, message_prefix, NULL),
     OPTION_EXPAND(T, message_suffix, NULL),
     OPTION_OCTAL(T, mode, APPENDFILE_MODE),

@@ -71,7 +71,6 @@ static void put_head(struct autoreply_run *run, struct buf *out)
     put_field(out, "Reply-To", r->reply_to);
     put_field(out, "To", r->to);
     put_field(out, "Cc", r->cc);
-    put_field(out, "Bcc", r->bcc);
     put_field(out, "Subject", r->subject);
     put_references(run, out);
     buf_add_cstr(out, "Auto-Submitted: auto-replied\n");

@@ -23,15 +23,15 @@ static bool judge(struct arena *a, const struct capture_command *c, const struct
                   struct proc_status st, struct err *err)
 {
     if (p->timed_out || st.kind == PROC_TIMED_OUT) {
-        err_set(err, a, "%s: command timed out", c->argv[0]);
+        err_set(err, a, "command timed out");
         err->sys_errno = ETIMEDOUT;
         return false;
     }
     if (st.kind == PROC_SIGNALLED)
-        return err_set(err, a, "%s: command was terminated by signal %d", c->argv[0], st.code);
+        return err_set(err, a, "command terminated by signal %d", st.code);
     if (st.kind != PROC_EXITED || !drained)
         return err_sys(err, a, st.kind == PROC_ERROR ? st.code : p->sys_errno, "%s", c->argv[0]);
-    return st.code == 0 || err_set(err, a, "%s: command failed with exit code %d", c->argv[0], st.code);
+    return st.code == 0 || err_set(err, a, "command returned non-zero code %d", st.code);
 }
 
 bool capture_run(struct arena *a, const struct capture_command *c, struct str *output, struct err *err)
@@ -45,7 +45,7 @@ bool capture_run(struct arena *a, const struct capture_command *c, struct str *o
     proc_ignore(SIGPIPE);
     pid_t pid = proc_spawn(&spawn, &in, &out);
     if (pid < 0)
-        return err_sys(err, a, errno, "failed to run %s", c->argv[0]);
+        return err_set(err, a, "command returned non-zero code 127 (%s: %s)", c->argv[0], strerror(errno));
     pump_init(&p, a, in, out);
     p.deadline_ms = c->timeout > 0 ? tod_monotonic_ms() + c->timeout * 1000 : -1;
     p.output = collect;
