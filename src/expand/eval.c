@@ -8,8 +8,8 @@
 #include "base/ctype.h"
 #include "base/str.h"
 
-static PRINTF_LIKE(3, 0) enum expand_rc word_error(struct expand_ctx *ctx, enum expand_rc rc,
-                                 const char *fmt, va_list ap)
+static PRINTF_LIKE(3, 0) enum expand_rc
+    word_error(struct expand_ctx *ctx, enum expand_rc rc, const char *fmt, va_list ap)
 {
     ctx->err = (struct err){ .msg = arena_vprintf(ctx->arena, fmt, ap) };
     return rc;
@@ -82,20 +82,45 @@ void eval_restore(struct expand_ctx *ctx, const struct eval_saved *s)
     ctx->item = s->item;
 }
 
+/* Values waiting to be put together in one piece of memory of the right size. */
+enum { PARTS_MAX = 16 };
+struct parts {
+    struct str v[PARTS_MAX];
+    size_t count, bytes;
+};
+
+static const char *concatenate(struct arena *a, const struct parts *p)
+{
+    char *text = arena_new_array(a, char, p->bytes + 1), *to = text;
+
+    for (size_t i = 0; i < p->count; i++)
+        to = mempcpy(to, p->v[i].p, p->v[i].len);
+    return text;
+}
+
 static enum expand_rc join(struct expand_ctx *ctx, const struct expr_node *n,
                            const char **out)
 {
-    struct buf b = buf_init(ctx->arena, EXPAND_RESULT_MAX);
+    struct parts p;
 
+    p.count = p.bytes = 0;
     for (; n != NULL; n = n->next) {
         const char *s;
         enum expand_rc rc = n->eval(ctx, n, &s);
 
         if (rc != EXPAND_OK)
             return rc;
-        buf_add_cstr(&b, s);
+        if (p.count == PARTS_MAX) {
+            p.v[0] = (struct str){ concatenate(ctx->arena, &p), p.bytes };
+            p.count = 1;
+        }
+        p.v[p.count] = str_from(s);
+        p.bytes += p.v[p.count++].len;
+        if (p.bytes > EXPAND_RESULT_MAX)
+            return eval_fail(ctx, "the expanded string is too long");
     }
-    return eval_buf(ctx, &b, out);
+    *out = concatenate(ctx->arena, &p);
+    return EXPAND_OK;
 }
 
 enum expand_rc eval_nodes(struct expand_ctx *ctx, const struct expr_node *n,
