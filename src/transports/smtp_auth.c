@@ -66,7 +66,7 @@ static bool try_one(struct smtp_attempt *at, const struct authenticator *au, boo
     }
     log_write(at->ctx.exim->log, LOG_MAIN, at->ctx.message != NULL ? at->ctx.message->id : NULL,
               "%s authenticator failed H=%s [%s] %s", au->name, at->host->name, at->address,
-              call.err.msg != NULL ? call.err.msg : c->reply.len > 0 ? c->reply.p : "");
+              c->code >= 400 ? c->reply.p : call.err.msg != NULL ? call.err.msg : "");
     (void)smtp_fault_event(at, "auth:fail", c->reply.len > 0 ? c->reply.p : "", 0);
     return false;
 }

@@ -24,6 +24,7 @@ struct walk {
     struct address *todo;     /* linked by next */
     long tried, counted;      /* all, and those that hosts_max_try counts */
     long total, waiting, expired, lookups_failed, lookups_deferred, busy;
+    bool own_list;            /* hosts or fallback_hosts: the router has not looked for ourselves in it */
     bool last_try;            /* tried before its time because the message is too old */
     const char *lookup_error;
 };
@@ -97,6 +98,7 @@ static bool expand_hosts(struct walk *w)
         return false;
     }
     w->hosts = host_list_parse(w->arena, text, w->t->hosts_randomize);
+    w->own_list = true;
     if (w->hosts == NULL)
         fail_all(w, RC_DEFER, 0, "4.3.5",
                  arena_printf(w->arena, "%s transport called with empty hosts setting", w->t->base.name));
@@ -146,6 +148,8 @@ static bool find_address(struct walk *w, struct host *h)
     struct err err = { 0 };
     const char *name = h->name;
 
+    if (h->address != NULL) /* written as one */
+        return !w->own_list || w->t->allow_localhost || !host_is_self(e, h) || refuse_local(w, h);
     if (h->status != HOST_USABLE) { /* the router could not find it */
         w->lookups_deferred += h->why == HWHY_DEFER;
         w->lookups_failed += h->why != HWHY_DEFER;
@@ -224,8 +228,10 @@ static void apply_to_all(struct walk *w, struct smtp_attempt *at)
     for (struct address *a = w->todo; a != NULL; a = a->next) {
         smtp_fault_apply(at, a);
         /* Connection refused and the like: nobody said anything. */
-        if (at->fault.message == NULL)
+        if (at->fault.message == NULL) {
             a->result.remote_mta = NULL;
+            a->host_used = NULL;
+        }
         if (at->fault.rc == RC_DEFER)
             retry_add(w->arena, a, key, true, false);
     }
@@ -423,7 +429,7 @@ static void walk_hosts(struct walk *w, struct address **done)
     for (struct host *h = w->hosts; h != NULL && w->todo != NULL; h = next) {
         next = h->next;
         w->total++;
-        if (h->address == NULL && !find_address(w, h))
+        if (!find_address(w, h))
             continue;
         next = h->next; /* further addresses of a name that was just looked up */
         if (!try_host(w, h))
@@ -472,6 +478,7 @@ void smtp_hosts_deliver(const struct smtp_transport *t, struct transport_call *c
         struct walk second = { .t = t, .call = call, .arena = a, .todo = w.todo };
 
         second.hosts = copy_hosts(a, spare);
+        second.own_list = true;
         if (t->hosts_randomize)
             second.hosts = shuffle(a, second.hosts);
         walk_hosts(&second, &done);
