@@ -96,7 +96,7 @@ static enum route_check file_item(struct route_run *run, const char *item, const
         rc = ENOENT;
     if (rc == 0 || rc == ENOENT)
         return (rc == 0) == wanted ? ROUTE_CHECK_YES : ROUTE_CHECK_SKIP;
-    route_result(&run->call, ROUTE_DEFER, rc, "4.3.0", "require_files: error for %s: %s", path, strerror(rc));
+    route_result(&run->call, ROUTE_DEFER, ERR_UNKNOWNERROR, "4.3.0", "require_files: error for %s: %s", path, strerror(rc));
     return ROUTE_CHECK_DEFER;
 }
 

@@ -38,10 +38,11 @@ static long age_ms(const struct message *m)
     return (now.tv_sec - m->received.tv_sec) * 1000 + (now.tv_nsec - m->received.tv_nsec) / 1000000;
 }
 
-/* Is only the local part shown (log_as_local, for deliveries into this host)? */
+/* Is only the local part shown (log_as_local, for deliveries into this host)? Lines about trouble show
+ * the whole address. */
 static bool shown_as_local(const struct address *addr)
 {
-    return addr->router != NULL && addr->router->log_as_local && (addr->flags & ADDR_LOCAL) &&
+    return addr->result.rc == RC_OK && addr->router != NULL && addr->router->log_as_local && (addr->flags & ADDR_LOCAL) &&
            addr->local_part != NULL && !(addr->flags & ADDR_PIPE_FILE_REPLY);
 }
 

@@ -14,7 +14,7 @@ variable_getter variable_message_age, variable_message_body, variable_message_he
     variable_sender_part, variable_spam_score, variable_message_body_size;
 /* variables_address.c */
 variable_getter variable_address_target, variable_origin, variable_return_path,
-    variable_driver_name, variable_local_user, variable_dsn;
+    variable_driver_name, variable_local_user, variable_dsn, variable_pipe_addresses;
 enum { ORIGIN_PARENT, ORIGIN_TOP, ORIGIN_DOMAIN = 0, ORIGIN_LOCAL_PART = 2 };
 /* variables_session.c */
 variable_getter variable_sender_host_name, variable_fullhost, variable_host_lookup,

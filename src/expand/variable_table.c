@@ -165,6 +165,7 @@ const struct variable variable_table[] = {
     GET("parent_domain", variable_origin, ORIGIN_PARENT | ORIGIN_DOMAIN),
     GET("parent_local_part", variable_origin, ORIGIN_PARENT | ORIGIN_LOCAL_PART),
     GET("pid", variable_pid, 0),
+    GET("pipe_addresses", variable_pipe_addresses, 0),
     YESNO("prdr_requested", MESSAGE(prdr_requested)),
     STRING("primary_hostname", CONFIG(primary_hostname)),
 #ifdef EXPERIMENTAL_PROXY

@@ -103,7 +103,7 @@ static enum route_rc is_absent(const struct redirect *r, struct route_call *call
     int rc = stat_as(call, who, dir);
     if (rc == 0 || (rc == EACCES && r->ignore_eacces))
         return ROUTE_DECLINE;
-    return route_result(call, ROUTE_DEFER, rc, "4.3.0", "failed to stat %s (directory of redirection file): %s",
+    return route_result(call, ROUTE_DEFER, ERR_BADREDIRECT, "4.3.0", "failed to stat %s (directory of redirection file): %s",
                         dir, strerror(rc));
 }
 
@@ -162,8 +162,7 @@ enum route_rc redirect_read_file(const struct redirect *r, struct route_call *ca
         return is_absent(r, call, who, path);
     if ((err.sys_errno == ENOTDIR && r->ignore_enotdir) || (err.sys_errno == EACCES && r->ignore_eacces))
         return ROUTE_DECLINE;
-    return route_result(call, ROUTE_DEFER, err.sys_errno != 0 ? err.sys_errno : ERR_BADREDIRECT, "4.3.0", "%s",
-                        err.msg);
+    return route_result(call, ROUTE_DEFER, ERR_BADREDIRECT, "4.3.0", "%s", err.msg);
 }
 
 const char *redirect_read_include(struct route_call *call, const struct redirect_reader *who, const char *path,

@@ -186,8 +186,7 @@ bool append_sys(struct append *ap, int sys_errno, const char *fmt, ...)
     va_start(args, fmt);
     const char *text = arena_vprintf(ap->arena, fmt, args);
     va_end(args);
-    return fail_all(ap, sys_errno, status_of(sys_errno),
-                    arena_printf(ap->arena, "%s: %s", strerror(sys_errno), text));
+    return fail_all(ap, sys_errno, status_of(sys_errno), text);
 }
 
 bool append_full(struct append *ap, bool files)

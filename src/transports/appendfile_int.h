@@ -69,7 +69,7 @@ struct append {
 
 /* Sets the result of all addresses and returns false. */
 bool append_defer(struct append *ap, int basic_errno, const char *status, const char *fmt, ...) PRINTF_LIKE(4, 5);
-/* The same for a system call that failed: "<errno text>: ..." as Exim words it. */
+/* The same for a system call that failed; whoever logs it puts the text of the errno in front. */
 bool append_sys(struct append *ap, int sys_errno, const char *fmt, ...) PRINTF_LIKE(3, 4);
 bool append_full(struct append *ap, bool files); /* our own quota */
 /* An expanded option; false: result set. e NULL: *out = NULL. Forced failure: NULL if may_fail. */

@@ -72,7 +72,7 @@ static bool look(struct append *ap, struct stat *st, bool *exists, bool *is_link
     if (!owner_ok(ap, st, " (symlink)"))
         return false;
     if (!ap->t->allow_symlink)
-        return append_defer(ap, ERR_NOTREGULAR, "4.3.5", "mailbox %s is a symbolic link", ap->path);
+        return append_defer(ap, ERR_NOTREGULAR, "4.3.5", "mailbox %s is not a regular file", ap->path);
     *exists = stat(ap->path, st) == 0;
     return *exists || errno == ENOENT || append_sys(ap, errno, "attempting to stat mailbox %s", ap->path);
 }
