@@ -158,6 +158,7 @@ static void set_up(struct exim *e, const struct cmd_line *c)
     if (server != NULL && setenv(RESOLV_SERVER, server, 1) != 0) /* a daemon that reloads looks again */
         stop(strerror(errno));
     e->resolver = dns_open(e->arena, e->config, server);
+    dns_attach(e->resolver, e);
     e->search = search_new(e);
     if (!startup_caller(e, c, &err))
         stop(err.msg);

@@ -27,6 +27,7 @@ static void open_all(struct exim *e)
     e->log = log_open(e->arena, l);
     e->exim_path = e->config->main.exim_path;
     e->resolver = dns_open(e->arena, e->config, server);
+    dns_attach(e->resolver, e);
     e->search = search_new(e);
 }
 

@@ -70,7 +70,10 @@ void smtp_cmd_starttls(struct smtp_state *st)
         return;
     }
     struct err err = { 0 };
-    if (!tls_server_prepare(st->e, &err)) {
+    struct expand_ctx ctx;
+
+    smtp_context(st, &ctx);
+    if (!tls_server_setup(&ctx, s->arena, &err)) {
         smtp_log(st, LOG_MAIN | LOG_PANIC, "%s", err.msg != NULL ? err.msg : "TLS cannot be set up");
         smtp_reply(st, "454 TLS currently unavailable");
         return;
