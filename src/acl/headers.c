@@ -118,7 +118,8 @@ static bool is_resent(const struct header *h)
     return cstr_istarts(h->text, "resent-");
 }
 
-/* The line that the new one follows; NULL: it becomes the first. */
+/* The line that the new one follows; NULL: it becomes the first. Received: lines are a block, wherever it
+ * begins; the other place is before the first line that is not one of them or Resent-. */
 static struct header *predecessor(const struct header_list *l, enum place place)
 {
     struct header *last = NULL;
@@ -126,10 +127,10 @@ static struct header *predecessor(const struct header_list *l, enum place place)
     for (struct header *h = l->first; h != NULL; h = h->next) {
         if (h->type == HEADER_OLD)
             continue;
-        bool received = header_is(h, "Received");
-        if (!received && !(place == PLACE_RFC && is_resent(h)))
+        if (header_is(h, "Received") || (place == PLACE_RFC && is_resent(h)))
+            last = h;
+        else if (last != NULL || place == PLACE_RFC)
             break;
-        last = h;
     }
     return last;
 }

@@ -173,7 +173,12 @@ static enum acl_result of_rc(struct acl_run *r, enum rc rc, bool defer_ok)
 {
     if (rc != RC_OK)
         r->ctx->acl_verify_message = r->user_message;
-    if (rc == RC_OK || (rc == RC_DEFER && defer_ok))
+    if (rc == RC_DEFER && defer_ok) {
+        r->user_message = r->log_message = NULL;
+        r->sender_verified = NULL;
+        rc = RC_OK;
+    }
+    if (rc == RC_OK)
         return COND_TRUE;
     return rc == RC_DEFER ? COND_DEFER : COND_FALSE;
 }

@@ -346,7 +346,7 @@ static void captures_of_rewriting(void **state)
         { "joe@*.x", "joe@a.x", { "joe@a.x", "a", NULL, NULL } },
         { "*@partial-lsearch;%D/doms", "foo@a.wild.test", { "foo@a.wild.test", "foo", "a", "wild.test" } },
         { "*@partial-lsearch;%D/doms", "foo@wild.test", { "foo@wild.test", "foo", "", "wild.test" } },
-        { "^([^@]*)@(.*)$", "Foo@b.c", { "Foo@b.c", "Foo", "b.c", NULL } },
+        { "\\N^([^@]*)@(.*)$\\N", "Foo@b.c", { "Foo@b.c", "Foo", "b.c", NULL } },
         { "joe@x", "joe@x", { "joe@x", NULL, NULL, NULL } },
     };
     /* clang-format on */
