@@ -267,10 +267,12 @@ static enum proxy_rc v2_body(struct proxy_header *h, const unsigned char *buf, c
     return check_tlvs(h, (const char *)buf, why);
 }
 
-static enum proxy_rc v2_decode(struct proxy_header *out, const unsigned char *buf, size_t len, size_t max,
-                               size_t *need, const char **why)
+static enum proxy_rc v2_decode(struct proxy_header *out, struct str in, size_t max, size_t *need,
+                               const char **why)
 {
     struct proxy_header h = { .version = 2 };
+    const unsigned char *buf = (const unsigned char *)in.p;
+    size_t len = in.len;
 
     if (len > 12 && buf[12] >> 4 != 2)
         return bad(why, "unknown version in version 2 header");
@@ -298,7 +300,7 @@ enum proxy_rc proxy_decode(struct proxy_header *out, const unsigned char *buf, s
     if (len == 0)
         return PROXY_MORE;
     if (is_prefix(buf, len, signature, sizeof(signature)))
-        return v2_decode(out, buf, len, max, need, why);
+        return v2_decode(out, (struct str){ (const char *)buf, len }, max, need, why);
     if (is_prefix(buf, len, "PROXY ", 6))
         return v1_decode(out, (const char *)buf, len, need, why);
     return bad(why, "no PROXY header");

@@ -12,11 +12,9 @@
 #include "config/config.h"
 #include "exim.h"
 #include "expand.h"
-#include "message.h"
 #include "queue.h"
 #include "queue_int.h"
 #include "queue_pool.h"
-#include "regex.h"
 #include "spool.h"
 
 /* ---- which messages, and in which order ---- */
@@ -45,62 +43,16 @@ void queue_order(const struct exim *e, struct spool_entry *list, size_t n)
         shuffle(list, n);
 }
 
-static bool in_span(const struct queue_run_options *o, const char *id)
-{
-    return (o->start_id == NULL || strcmp(id, o->start_id) >= 0) &&
-           (o->stop_id == NULL || strcmp(id, o->stop_id) <= 0);
-}
-
-struct pattern {
-    const char *text; /* NULL: everything */
-    const struct regex *regex;
-};
-
-static bool pattern_matches(const struct pattern *p, const char *subject)
-{
-    if (p->text == NULL)
-        return true;
-    if (p->regex != NULL)
-        return regex_test(p->regex, str_from(subject));
-    return strcasestr(subject, p->text) != NULL;
-}
-
-static bool any_recipient(const struct pattern *p, const struct message *m)
-{
-    if (p->text == NULL)
-        return true;
-    for (size_t i = 0; i < m->recipient_count; i++)
-        if (!message_is_nonrecipient(m, m->recipients[i].address) &&
-            pattern_matches(p, m->recipients[i].address))
-            return true;
-    return false;
-}
-
 /* ---- the run ---- */
 
 struct run {
     struct exim *exim;
     const struct queue_run_options *options;
-    struct pattern recipient, sender;
+    const struct queue_select *select;
     struct queue_pool *pool;
     struct pollfd *fds;
     unsigned flags;
 };
-
-static bool is_selected(struct run *r, const char *id)
-{
-    if (!r->options->first_only && r->recipient.text == NULL && r->sender.text == NULL)
-        return true;
-    struct arena *a = arena_new("queue run");
-    struct message m;
-    struct err err = { 0 };
-    bool yes = spool_peek(r->exim, id, a, &m, &err) == SPOOL_OK &&
-               (!r->options->first_only || m.deliver_firsttime) && any_recipient(&r->recipient, &m) &&
-               pattern_matches(&r->sender, m.sender);
-
-    arena_destroy(&a);
-    return yes;
-}
 
 static void done(void *arg, const struct ipc_report *r, bool crashed)
 {
@@ -135,7 +87,7 @@ static bool run_one(struct run *r, const char *id, const char *detail)
                   r->exim->config->main.deliver_queue_load_max / 1000.0);
         return false;
     }
-    if (!is_selected(r, id))
+    if (!queue_select_matches(r->select, id))
         return true;
     while (!queue_pool_deliver(r->pool, id, r->flags)) {
         if (queue_pool_busy(r->pool) == 0) { /* not even one process */
@@ -151,7 +103,7 @@ static bool run_one(struct run *r, const char *id, const char *detail)
 static void run_all(struct run *r, const struct spool_entry *list, size_t n, const char *detail)
 {
     for (size_t i = 0; i < n && !proc_got_term; i++)
-        if (in_span(r->options, list[i].id) && !run_one(r, list[i].id, detail))
+        if (!run_one(r, list[i].id, detail))
             break;
     while (queue_pool_busy(r->pool) > 0)
         wait_for_one(r);
@@ -188,21 +140,7 @@ long queue_run_limit(struct exim *e)
     return max;
 }
 
-static bool make_pattern(struct exim *e, struct arena *a, const char *text, bool regex, struct pattern *out)
-{
-    struct err err = { 0 };
-
-    *out = (struct pattern){ .text = text };
-    if (text == NULL || !regex)
-        return true;
-    out->regex = regex_compile(a, text, REGEX_CASELESS, &err);
-    if (out->regex == NULL)
-        log_write(e->log, LOG_MAIN | LOG_PANIC, NULL, "queue run: bad regular expression \"%s\": %s", text,
-                  err.msg);
-    return out->regex != NULL;
-}
-
-static unsigned flags_of(const struct queue_run_options *o)
+unsigned queue_run_flags(const struct queue_run_options *o)
 {
     return IPC_QUEUE_RUN | (o->force ? IPC_FORCE : 0u) | (o->force_frozen ? IPC_FORCE_FROZEN : 0u) |
            (o->local_only ? IPC_LOCAL_ONLY : 0u);
@@ -220,15 +158,15 @@ static size_t workers_for(struct exim *e, size_t messages)
 int queue_run(struct exim *e, const struct queue_run_options *o)
 {
     struct arena *a = arena_new("queue run");
-    struct run r = { .exim = e, .options = o, .flags = flags_of(o) };
+    struct run r = { .exim = e, .options = o, .flags = queue_run_flags(o) };
     struct spool_entry *list = NULL;
     size_t n = 0;
     struct err err = { 0 };
     const char *detail = queue_run_detail(a, o);
     int status = EXIT_FAILURE;
 
-    if (!make_pattern(e, a, o->recipient_text, o->recipient_regex, &r.recipient) ||
-        !make_pattern(e, a, o->sender_text, o->sender_regex, &r.sender))
+    r.select = queue_select_new(a, e, o);
+    if (r.select == NULL)
         goto out;
     if (log_wants(e->log, L_queue_run))
         log_write(e->log, LOG_MAIN, NULL, "Start queue run: %s", detail);

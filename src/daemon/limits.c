@@ -68,8 +68,13 @@ static double load_average(struct acceptor *ac)
 enum limit { LIMIT_NONE, LIMIT_SET, LIMIT_BROKEN };
 
 /* A number of connections for one host; 0 and an empty string: no limit. */
-static enum limit expand_limit(struct acceptor *ac, const struct expr *x, const char *option,
-                               const struct arrival *in, const struct ip *host, long *max)
+struct limit_option {
+    const char *name;
+    const struct expr *value;
+};
+
+static enum limit expand_limit(struct acceptor *ac, const struct limit_option *o, const struct arrival *in,
+                               const struct ip *host, long *max)
 {
     char address[IP_TEXT_MAX];
     struct session s = { .arena = ac->scratch, .exim = ac->exim, .host_port = in->port,
@@ -77,20 +82,20 @@ static enum limit expand_limit(struct acceptor *ac, const struct expr *x, const 
     struct expand_ctx ctx;
     const char *text;
 
-    if (x == NULL)
+    if (o->value == NULL)
         return LIMIT_NONE;
     expand_ctx_init(&ctx, ac->exim, ac->scratch);
     ctx.session = &s;
-    enum expand_rc rc = expand(&ctx, x, &text);
+    enum expand_rc rc = expand(&ctx, o->value, &text);
     if (rc == EXPAND_FORCED || (rc == EXPAND_OK && *text == '\0'))
         return LIMIT_NONE;
     if (rc == EXPAND_OK && cstr_to_long(cstr_skip_space(text), max) && *max >= 0)
         return *max > 0 ? LIMIT_SET : LIMIT_NONE;
     if (rc == EXPAND_OK)
         log_write(ac->exim->log, LOG_MAIN | LOG_PANIC, NULL, "expansion of %s for %s contains non-digit: %s",
-                  option, acceptor_whofrom(ac, in), text);
+                  o->name, acceptor_whofrom(ac, in), text);
     else
-        log_write(ac->exim->log, LOG_MAIN | LOG_PANIC, NULL, "expansion of %s failed for %s: %s", option,
+        log_write(ac->exim->log, LOG_MAIN | LOG_PANIC, NULL, "expansion of %s failed for %s: %s", o->name,
                   acceptor_whofrom(ac, in), ctx.err.msg);
     return LIMIT_BROKEN;
 }
@@ -106,7 +111,8 @@ bool acceptor_admits(struct acceptor *ac, const struct arrival *in)
     if (o->smtp_load_reserve >= 0 && o->smtp_reserve_hosts == NULL &&
         load_average(ac) * 1000 > o->smtp_load_reserve)
         return refuse(ac, in, too_much_load, arena_printf(ac->scratch, "load average = %.2f", ac->load));
-    switch (expand_limit(ac, o->smtp_accept_max_per_host, "smtp_accept_max_per_host", in, &in->peer, &max)) {
+    const struct limit_option per_host = { "smtp_accept_max_per_host", o->smtp_accept_max_per_host };
+    switch (expand_limit(ac, &per_host, in, &in->peer, &max)) {
     case LIMIT_BROKEN: /* logged: the connection gets what a broken setting costs in Exim */
         acceptor_refuse(ac, in->fd, wrong_setting);
         return false;
@@ -122,11 +128,13 @@ bool acceptor_admits(struct acceptor *ac, const struct arrival *in)
 
 bool acceptor_admits_client(struct acceptor *ac, const struct arrival *in, const struct ip *client)
 {
-    const struct expr *x = ac->exim->config->main.proxy_accept_max_per_client;
+    const struct limit_option per_client = {
+        "proxy_accept_max_per_client", ac->exim->config->main.proxy_accept_max_per_client
+    };
     char text[IP_TEXT_MAX];
     long max;
 
-    switch (expand_limit(ac, x, "proxy_accept_max_per_client", in, client, &max)) {
+    switch (expand_limit(ac, &per_client, in, client, &max)) {
     case LIMIT_BROKEN:
         acceptor_refuse(ac, in->fd, wrong_setting);
         return false;

@@ -96,9 +96,10 @@ static int backlog(const struct config *c)
     return is_set ? (int)c->main.smtp_connect_backlog : SOMAXCONN;
 }
 
-static bool open_one(struct exim *e, struct arena *a, const struct daemon *old,
-                     const struct listen_address *at, struct daemon *d, struct err *err)
+static bool open_one(struct arena *a, const struct daemon *old, const struct listen_address *at,
+                     struct daemon *d, struct err *err)
 {
+    struct exim *e = d->exim;
     int fd = take_over(old, at);
     char text[IP_TEXT_MAX];
 
@@ -140,7 +141,7 @@ bool daemon_listen(struct exim *e, struct arena *a, const struct daemon *old, st
     for (size_t i = 0; i < count; i++) {
         if (d->options->tls_on_connect)
             list[i].tls_on_connect = true;
-        if (!open_one(e, a, old, &list[i], d, err)) {
+        if (!open_one(a, old, &list[i], d, err)) {
             close_new(old, d);
             return false;
         }

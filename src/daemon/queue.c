@@ -39,6 +39,7 @@ struct queue_span { /* a queue run: ids as found, in the order they are tried */
     struct spool_entry *list;
     size_t count, at, busy;
     const char *detail;
+    const struct queue_select *select;
     bool abandoned;
 };
 
@@ -203,12 +204,19 @@ static void serve_line(struct queue_role *q)
     }
 }
 
+static const struct queue_run_options *run_options(const struct queue_role *q)
+{
+    static const struct queue_run_options plain = { 0 };
+
+    return q->daemon->options->queue != NULL ? q->daemon->options->queue : &plain;
+}
+
 /* Frozen ones that nothing but a person thaws are not even opened. */
 static bool known_frozen(const struct queue_role *q, const struct queue_entry *m)
 {
     const struct main_options *o = &q->exim->config->main;
 
-    if (!m->frozen || o->auto_thaw > 0 || o->timeout_frozen_after > 0)
+    if (!m->frozen || run_options(q)->force_frozen || o->auto_thaw > 0 || o->timeout_frozen_after > 0)
         return false;
     if (log_wants(q->exim->log, L_skip_delivery))
         log_write(q->exim->log, LOG_MAIN, m->id, "Message is frozen");
@@ -231,11 +239,13 @@ static void serve_run(struct queue_role *q)
             break;
         }
         struct queue_entry *m = queue_index_find(q->index, r->list[r->at].id);
-        if (m == NULL || m->state != QUEUE_RESTS || m->due > now || known_frozen(q, m)) {
+        bool not_due = m != NULL && m->due > now && !run_options(q)->force;
+        if (m == NULL || m->state != QUEUE_RESTS || not_due || known_frozen(q, m) ||
+            !queue_select_matches(r->select, m->id)) {
             r->at++;
             continue;
         }
-        if (!hand_out(q, m, IPC_QUEUE_RUN, true))
+        if (!hand_out(q, m, queue_run_flags(run_options(q)), true))
             break;
         r->at++;
     }
@@ -265,7 +275,6 @@ static bool take_stock(struct queue_role *q, struct arena *a, struct spool_entry
 
 static void start_run(struct queue_role *q)
 {
-    static const struct queue_run_options plain = { 0 };
     struct queue_span *r = &q->run;
 
     q->next_run_ms += q->daemon->options->queue_interval * 1000;
@@ -273,12 +282,14 @@ static void start_run(struct queue_role *q)
         return; /* the last one is still busy with the same messages */
     struct arena *a = arena_new("queue run");
     spool_clean(q->exim);
-    if (!take_stock(q, a, &r->list, &r->count)) {
+    r->select = queue_select_new(a, q->exim, run_options(q));
+    if (r->select == NULL || !take_stock(q, a, &r->list, &r->count)) {
+        r->count = 0;
         arena_destroy(&a);
         return;
     }
     r->arena = a;
-    r->detail = queue_run_detail(a, &plain);
+    r->detail = queue_run_detail(a, run_options(q));
     queue_order(q->exim, r->list, r->count);
     if (log_wants(q->exim->log, L_queue_run))
         log_write(q->exim->log, LOG_MAIN, NULL, "Start queue run: %s", r->detail);
