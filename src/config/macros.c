@@ -1,6 +1,6 @@
 #include "config/macros.h"
 
-#include <stdlib.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -12,10 +12,16 @@
 
 enum { LINE_MAX_EXPANDED = 4 * 1024 * 1024 };
 
+/* The bytes that occur in a text: rules out most macros of a line at once. */
+struct bytes {
+    uint64_t set[4];
+};
+
 struct macro {
     struct readconf_macro public; /* in the list that -bP shows */
     struct macro *next;
     size_t name_len;
+    struct bytes bytes; /* of the name */
     bool command_line;
 };
 
@@ -28,6 +34,24 @@ struct macros {
     struct buf scratch[2];
 };
 
+static struct bytes bytes_of(const char *s)
+{
+    struct bytes b = { { 0 } };
+
+    for (; *s != '\0'; s++)
+        b.set[(unsigned char)*s >> 6] |= (uint64_t)1 << (*s & 63);
+    return b;
+}
+
+static bool has_all(const struct bytes *text, const struct bytes *wanted)
+{
+    uint64_t missing = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(text->set); i++)
+        missing |= wanted->set[i] & ~text->set[i];
+    return missing == 0;
+}
+
 static void append(struct macros *m, const char *name, const char *value, bool command_line)
 {
     struct macro *new = arena_new_obj(m->arena, struct macro);
@@ -35,6 +59,7 @@ static void append(struct macros *m, const char *name, const char *value, bool c
     *new = (struct macro){
         .public = { .name = name, .value = value },
         .name_len = strlen(name),
+        .bytes = bytes_of(name),
         .command_line = command_line,
     };
     if (m->last != NULL) {
@@ -130,25 +155,39 @@ bool macros_define(struct macros *m, const char *line, struct err *err)
     return true;
 }
 
-static int compare_names(const void *key, const void *row)
+/* How many of the sorted names are not beyond the n bytes at s. */
+static size_t names_up_to(const struct macros *m, const char *s, size_t n)
 {
-    const struct str *k = key;
-    const char *name = *(const char *const *)row;
-    int c = strncmp(k->p, name, k->len);
+    size_t low = 0, high = m->builtin_count;
 
-    return c != 0 ? c : name[k->len] == '\0' ? 0 : -1;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+
+        if (strncmp(m->builtin[middle], s, n) > 0 ||
+            (strncmp(m->builtin[middle], s, n) == 0 && m->builtin[middle][n] != '\0'))
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
 }
 
-/* Length of the longest built-in macro that stands at s, or 0. */
+/* Length of the longest built-in macro that stands at s, or 0: the last name that is not beyond the
+ * text, or else one that the two have in common. */
 static size_t builtin_at(struct macros *m, const char *s)
 {
     if (m->builtin == NULL)
         m->builtin = macros_builtin(m->hooks, m->arena, &m->builtin_count);
-    for (size_t n = identifier_length(s); n > 1; n--) {
-        struct str key = { s, n };
+    for (size_t n = identifier_length(s); n > 1;) {
+        size_t i = names_up_to(m, s, n), same = 0;
 
-        if (bsearch(&key, m->builtin, m->builtin_count, sizeof(*m->builtin), compare_names) != NULL)
-            return n;
+        if (i == 0)
+            return 0;
+        while (same < n && m->builtin[i - 1][same] == s[same])
+            same++;
+        if (m->builtin[i - 1][same] == '\0')
+            return same;
+        n = same;
     }
     return 0;
 }
@@ -195,20 +234,23 @@ static bool replace_one(const struct macro *macro, const char *line, size_t keep
 
 bool macros_replace(struct macros *m, const char *line, size_t keep, const char **out)
 {
+    struct bytes in_line;
     unsigned next = 0;
 
     if (replace_builtin(m, line, keep, &m->scratch[next])) {
         line = buf_cstr(&m->scratch[next]);
         next = !next;
     }
+    in_line = bytes_of(line + keep);
     for (const struct macro *one = m->first; one != NULL; one = one->next) {
         struct buf *b = &m->scratch[next];
 
-        if (!replace_one(one, line, keep, b))
+        if (!has_all(&in_line, &one->bytes) || !replace_one(one, line, keep, b))
             continue;
         if (b->full)
             return false;
         line = buf_cstr(b);
+        in_line = bytes_of(line + keep);
         next = !next;
     }
     *out = line;
