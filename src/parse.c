@@ -77,8 +77,6 @@ static void read_atom(struct scan *sc, struct buf *out)
             buf_add_char(out, *sc->p++);
         buf_add_char(out, *sc->p++);
     }
-    if (*sc->p == '\\' && sc->p[1] == '\0') /* Exim takes a final backslash for itself */
-        buf_add_char(out, *sc->p++);
 }
 
 /* Words and dots, in any number of dots (Exim); nothing read leaves local empty. */

@@ -129,6 +129,7 @@ const char *parse_rfc2047_decode(struct arena *a, const char *s, bool check_leng
     struct buf out = buf_init(a, BUF_DEFAULT_CEILING);
     const char *word = strstr(s, "=?");
     bool after_word = false;
+    size_t word_end = 0;
 
     *err = NULL;
     if (word == NULL)
@@ -142,15 +143,14 @@ const char *parse_rfc2047_decode(struct arena *a, const char *s, bool check_leng
             buf_add_char(&out, *s++);
             continue;
         }
-        if (after_word) { /* white space between two words is not shown */
-            while (out.len > 0 && is_space(out.p[out.len - 1]))
-                buf_truncate(&out, out.len - 1);
-        }
+        if (after_word) /* white space between two words is not shown */
+            buf_truncate(&out, word_end);
         if (charset == NULL)
             buf_add_str(&out, text);
         else if (!add_converted(a, &out, text, w.charset, charset, err))
             return NULL;
         s = w.end;
+        word_end = out.len;
         const char *next = cstr_skip_space(s);
         after_word = next > s && next[0] == '=' && next[1] == '?';
         while (after_word && s < next)

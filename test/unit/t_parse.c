@@ -66,6 +66,7 @@ static const struct {
       "malformed address: this tail is longer than thirty- may not follow <a@b> " },
     { "\"a\nb\"@c",               0, NULL, "missing or malformed local part (expected word or \"<\")" },
     { "a\\\nb@c",                 0, NULL, NULL },
+    { "a\\",                      0, NULL, NULL }, /* Exim takes it; in <> it would quote the bracket */
 };
 /* clang-format on */
 
@@ -138,6 +139,7 @@ static void decodes_and_encodes_words(void **state)
         { "=?utf-8?Q?b b?=", NULL, "=?utf-8?Q?b b?=" },
         { "=?utf-8?Q?=4?=", NULL, "=?utf-8?Q?=4?=" },
         { "=?utf-8?q?=00a?=", NULL, "?a" },
+        { "=?utf-8?q?a_?= =?utf-8?q?b?=", NULL, "a b" },
         { "=?", NULL, "=?" },
         { "=?x?q?", NULL, "=?x?q?" },
     };
