@@ -226,7 +226,7 @@ static void push_clone(struct route_run *run, const struct address *before)
     copy->unique = arena_printf(a, "%s/%s", addr->address, addr->router->name);
     *at = copy;
     addr->next = NULL;
-    addr->child_count++; /* delivery counts those on the list of children */
+    addr->child_count++, addr->child_total++; /* delivery counts those on the list of children */
 }
 
 static enum route_rc apply_unseen(struct route_run *run, enum route_rc rc, const struct address *before)

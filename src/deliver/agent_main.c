@@ -76,6 +76,7 @@ static void run_transport(struct agent *ag, struct arena *a, const struct transp
     ctx.addr = addrs;
     ctx.transport = t;
     ctx.router = addrs->router;
+    ctx.host = addrs->host_list;
     enter_directory(addrs);
     umask(077);
     t->driver->deliver(t, &call);

@@ -63,6 +63,12 @@ static bool find_identity(struct expand_ctx *ctx, struct address *addr, struct a
 
     *who = (struct agent_id){ .uid = addr->uid_set ? addr->uid : e->config->exim_uid,
                               .gid = addr->gid_set ? addr->gid : e->config->exim_gid };
+    if (t->as_creator && t->user == NULL) {
+        who->uid = ctx->message->originator_uid;
+        if (!addr->gid_set)
+            who->gid = ctx->message->originator_gid;
+        addr->uid_set = addr->gid_set = true;
+    }
     if (!expand_user(ctx, t, who, addr, err) || !expand_group(ctx, t, who, addr, err))
         return false;
     if (addr->uid_set && !addr->gid_set)

@@ -111,6 +111,8 @@ static void add_route(struct buf *b, const struct address *addr)
         buf_printf(b, " R=%s", addr->router->name);
     if (addr->transport != NULL)
         buf_printf(b, " T=%s", addr->transport->name);
+    else if ((addr->flags & ADDR_FILE) && addr->result.rc == RC_OK)
+        buf_add_cstr(b, " T=**bypassed**"); /* /dev/null (manual 22.6) */
 }
 
 static void add_times(struct delivery *d, struct buf *b, const struct address *addr)

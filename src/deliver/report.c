@@ -102,6 +102,10 @@ void report_put_job(struct buf *b, const struct address *addr)
     put_strings(b, addr);
     wire_put_u32(b, addr->flags);
     wire_put_u32(b, addr->dsn_flags);
+    wire_put_u8(b, addr->dsn_null_from_list);
+    wire_put_cstr(b, addr->prefix_v);
+    wire_put_cstr(b, addr->suffix_v);
+    wire_put_cstr(b, addr->host_list == NULL ? NULL : addr->host_list->name); /* $host */
     wire_put_i64(b, addr->pno);
     put_headers(b, addr->extra_headers);
     put_vars(b, addr->router_vars);
@@ -156,6 +160,16 @@ struct address *report_get_job(struct wire_reader *r, struct arena *a, struct ex
     get_strings(r, a, e, addr);
     addr->flags = wire_get_u32(r);
     addr->dsn_flags = wire_get_u32(r);
+    addr->dsn_null_from_list = wire_get_u8(r) != 0;
+    addr->prefix_v = wire_get_cstr(r, a);
+    addr->suffix_v = wire_get_cstr(r, a);
+    const char *host = wire_get_cstr(r, a);
+    if (host != NULL) {
+        struct host *h = arena_new_obj(a, struct host);
+        h->name = host;
+        h->mx = MX_NONE;
+        addr->host_list = h;
+    }
     addr->pno = (int)wire_get_i64(r);
     addr->extra_headers = get_headers(r, a);
     addr->router_vars = get_vars(r, a);

@@ -124,6 +124,42 @@ static bool retry_says_wait(struct delivery *d, struct address *addr)
     return true;
 }
 
+/* Routed addresses onto their list. Their names may be new ones (pipes and files, copies made by
+ * unseen, addresses among their own ancestors), so earlier runs and duplicates count once more. */
+static void take(struct delivery *d, struct hash *seen, struct address **list, struct address *routed)
+{
+    for (struct address *c = routed, *next; c != NULL; c = next) {
+        next = c->next;
+        c->next = NULL;
+        if (is_done(d, c) || is_duplicate(d, seen, c))
+            continue;
+        if ((c->flags & ADDR_FILE) && strcmp(c->address, "/dev/null") == 0) {
+            c->transport = NULL; /* **bypassed** (manual 22.6) */
+            deliver_settle(d, c);
+            continue;
+        }
+        c->next = *list;
+        *list = c;
+    }
+}
+
+/* same_domain_copy_routing: what is still to be routed in that domain takes the same way. */
+static void copy_routing(struct delivery *d, struct hash *seen, struct address *model)
+{
+    for (struct address **p = &d->addr_new; *p != NULL;) {
+        struct address *c = *p, *next = c->next;
+        struct route_results res = { 0 };
+
+        if (is_done(d, c))
+            *p = next;
+        else if (route_copy(model, c, &res)) {
+            *p = next;
+            take(d, seen, &d->addr_remote, res.remote);
+        } else
+            p = &c->next;
+    }
+}
+
 static void route_one(struct delivery *d, struct hash *seen, struct address *addr)
 {
     struct expand_ctx ctx;
@@ -153,16 +189,10 @@ static void route_one(struct delivery *d, struct hash *seen, struct address *add
         next = c->next;
         deliver_settle(d, c);
     }
-    for (struct address *c = res.local, *next; c != NULL; c = next) {
-        next = c->next;
-        c->next = d->addr_local;
-        d->addr_local = c;
-    }
-    for (struct address *c = res.remote, *next; c != NULL; c = next) {
-        next = c->next;
-        c->next = d->addr_remote;
-        d->addr_remote = c;
-    }
+    if (res.same_domain && res.remote != NULL)
+        copy_routing(d, seen, res.remote);
+    take(d, seen, &d->addr_local, res.local);
+    take(d, seen, &d->addr_remote, res.remote);
 }
 
 static struct address *reversed(struct address *list)

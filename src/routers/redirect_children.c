@@ -136,7 +136,7 @@ static void add_delivery(struct family *f, const struct redirect_item *i)
     child->cc_local_part = addr->cc_local_part;
     child->lc_local_part = addr->lc_local_part;
     child->domain = addr->domain;
-    addr->child_count++; /* delivery counts those on the list of children */
+    addr->child_count++, addr->child_total++; /* delivery counts those on the list of children */
     if (pipe ? r->forbid_pipe : r->forbid_file) {
         forbidden(f, child, pipe ? ERR_FORBIDPIPE : ERR_FORBIDFILE,
                   pipe ? "delivery to pipe forbidden" : "delivery to file forbidden");

@@ -25,6 +25,8 @@
 #include "transports/bsmtp.h"
 #include "transports/command.h"
 
+enum { QUIT_MS = 2000 };
+
 struct lmtp {
     struct transport base;
     const struct expr *command;
@@ -188,6 +190,14 @@ static bool lost(struct lmtp_run *run, const char *after)
     }
 }
 
+/* A server may take it ill when its last answer is not read. */
+static void say_quit(struct lmtp_run *run)
+{
+    int code = client_command(&run->client, tod_monotonic_ms() + QUIT_MS, "QUIT");
+
+    (void)code;
+}
+
 /* True on a reply of that class; all addresses have their result otherwise. */
 static bool expect(struct lmtp_run *run, int class, const char *after)
 {
@@ -200,8 +210,7 @@ static bool expect(struct lmtp_run *run, int class, const char *after)
     struct addr_result r = refusal(run, code, after);
     for (struct address *addr = run->call->addrs; addr != NULL; addr = addr->next)
         addr->result = r;
-    client_put(&run->client, "QUIT");
-    (void)!client_flush(&run->client, deadline(run));
+    say_quit(run);
     return false;
 }
 
@@ -303,8 +312,7 @@ static bool say_data(struct lmtp_run *run)
             (void)lost(run, "DATA");
         addr->result = before.rc != RC_OK ? before : code != 0 ? refusal(run, code, "DATA") : addr->result;
     }
-    client_put(&run->client, "QUIT");
-    (void)!client_flush(&run->client, deadline(run));
+    say_quit(run);
     return false;
 }
 
@@ -361,8 +369,7 @@ static void read_verdicts(struct lmtp_run *run)
         else
             addr->result = refusal(run, code, "end of data");
     }
-    client_put(&run->client, "QUIT");
-    (void)!client_flush(&run->client, deadline(run));
+    say_quit(run);
 }
 
 static void talk(struct lmtp_run *run)
@@ -376,8 +383,7 @@ static void talk(struct lmtp_run *run)
     if (!expect(run, 2, mail) || !say_recipients(run, &accepted))
         return;
     if (accepted == 0) {
-        client_put(&run->client, "QUIT");
-        (void)!client_flush(&run->client, deadline(run));
+        say_quit(run);
         return;
     }
     if (say_data(run) && say_message(run))

@@ -110,7 +110,7 @@ static const char *wire_address(struct smtp_transaction *tx, const char *address
 /* Does the recipient's DSN request travel on? (features.txt; RFC 3461 5.2) */
 static bool passes_dsn(const struct address *addr)
 {
-    return addr->parent == NULL && !addr->dsn_null_from_list && (addr->dsn_flags & DSN_LASTHOP) == 0;
+    return !addr->dsn_null_from_list && (addr->dsn_flags & DSN_LASTHOP) == 0;
 }
 
 static void add_dsn(struct smtp_transaction *tx, struct buf *b)

@@ -71,7 +71,7 @@ static void deliver_one(struct smtp_transaction *tx, struct address *addr, const
                                          .remote_address = at->address,
                                          .remote_port = at->port,
                                          .diagnostic = addr->confirmation };
-    bool passes = addr->parent == NULL && !addr->dsn_null_from_list && (addr->dsn_flags & DSN_LASTHOP) == 0;
+    bool passes = !addr->dsn_null_from_list && (addr->dsn_flags & DSN_LASTHOP) == 0;
 
     addr->outcome = tx->dsn && passes ? OUTCOME_PASSED_ON : OUTCOME_RELAYED;
     addr->remote_dsn = tx->dsn;
