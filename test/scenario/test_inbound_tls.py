@@ -1,0 +1,231 @@
+"""TLS as a server: certificates by SNI, client certificates, stapling, resumption, a new certificate in place."""
+
+import shutil
+import ssl
+import subprocess
+
+import pytest
+
+from certs import Authority
+from smtp import Smtp
+
+CONFIG = """
+acl_smtp_rcpt = accept
+qualify_domain = here.test
+log_selector = +tls_certificate_verified +tls_peerdn +tls_sni
+tls_advertise_hosts = *
+{main}
+begin routers
+local:
+  driver = accept
+  transport = maildir
+begin transports
+maildir:
+  driver = appendfile
+  directory = {dir}/mail/$local_part
+  maildir_format
+  create_directory
+"""
+
+
+@pytest.fixture(scope="module")
+def ca(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("pki"), "root")
+
+
+@pytest.fixture
+def daemon(site):
+    def make(main, **words):
+        e = site(CONFIG, main=main, **words)
+        stop = e.stop
+        e.stop = lambda *a: (hang_up(), stop(*a))
+        return e
+
+    return make
+
+
+def client(ca, sni="mail.here.test", cert=None):
+    context = ssl.create_default_context(cafile=ca.cert)
+    if cert:
+        context.load_cert_chain(cert)
+    context.sni = sni
+    return context
+
+
+OPEN = []
+
+
+def connect(e):
+    OPEN.append(Smtp(e.port))
+    return OPEN[-1]
+
+
+def hang_up():
+    """A daemon that is told to end waits for its sessions."""
+    while OPEN:
+        OPEN.pop().sock.close()
+
+
+def talk(e, context, sni="mail.here.test"):
+    s = connect(e)
+    s.ok("EHLO x.test")
+    s.ok("STARTTLS")
+    s.sock = context.wrap_socket(s.sock, server_hostname=sni)
+    s.buffer = b""
+    s.ok("EHLO x.test")
+    return s
+
+
+def send(e, context, sni="mail.here.test"):
+    s = talk(e, context, sni)
+    s.message("alice@here.test", ["bob@here.test"])
+    s.cmd("QUIT")
+    e.wait_log("Completed")
+    return e.mainlog()
+
+
+def test_certificate_and_log_line(daemon, ca):
+    both = ca.leaf("plain", ["mail.here.test"])
+    with daemon(f"tls_certificate = {both}") as e:
+        log = send(e, client(ca))
+    assert " P=esmtps X=TLSv1.3:TLS_AES_256_GCM_SHA384:256 CV=no SNI=\"mail.here.test\"" in log, log
+
+
+def test_certificate_by_sni(daemon, ca):
+    one, two = ca.leaf("one", ["mail.here.test"]), ca.leaf("two", ["other.here.test"])
+    option = f"tls_certificate = ${{if eq{{$tls_in_sni}}{{other.here.test}}{{{two}}}{{{one}}}}}"
+    with daemon(option) as e:
+        send(e, client(ca))
+        s = talk(e, client(ca), "other.here.test")
+        assert ("DNS", "other.here.test") in s.sock.getpeercert()["subjectAltName"]
+
+
+def test_no_certificate_means_a_self_signed_one(daemon, ca):
+    with daemon("tls_privatekey =") as e:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        s = connect(e)
+        if "STARTTLS" in s.ok("EHLO x.test"):
+            s.starttls(context)
+            s.ok("EHLO x.test")
+
+
+def test_unreadable_certificate_is_454(daemon):
+    with daemon("tls_certificate = /nowhere/cert.pem") as e:
+        s = connect(e)
+        s.ok("EHLO x.test")
+        assert s.cmd("STARTTLS").startswith("454 TLS currently unavailable")
+
+
+def test_client_certificates(daemon, ca, tmp_path):
+    both = ca.leaf("srv", ["mail.here.test"])
+    good = ca.leaf("client", ["client.test"])
+    stranger = Authority(tmp_path / "s", "stranger").leaf("client", ["client.test"])
+    with daemon(f"tls_certificate = {both}\ntls_verify_certificates = {ca.cert}\ntls_try_verify_hosts = *") as e:
+        assert " CV=yes" in send(e, client(ca, cert=good))
+        s = talk(e, client(ca, cert=stranger))
+        s.message("alice@here.test", ["bob@here.test"])
+        e.wait_log(" CV=no")
+    with daemon(f"tls_certificate = {both}\ntls_verify_certificates = {ca.cert}\ntls_verify_hosts = *") as e:
+        assert " CV=yes" in send(e, client(ca, cert=good))
+        with pytest.raises((ssl.SSLError, OSError, EOFError)):
+            talk(e, client(ca))
+        e.wait_log(r"TLS error on connection from .* \(SSL_accept\): error:")
+
+
+def test_a_new_certificate_counts_at_once(daemon, ca, tmp_path):
+    place = tmp_path / "cert.pem"
+    shutil.copy(ca.leaf("old", ["mail.here.test", "old.test"]), place)
+    place.chmod(0o644)
+    with daemon(f"tls_certificate = {place}") as e:
+        s = talk(e, client(ca))
+        assert ("DNS", "old.test") in s.sock.getpeercert()["subjectAltName"]
+        shutil.copy(ca.leaf("new", ["mail.here.test", "new.test"]), place)
+        s = talk(e, client(ca))
+        assert ("DNS", "new.test") in s.sock.getpeercert()["subjectAltName"]
+
+
+def test_curves_ciphers_and_options(daemon, ca):
+    both = ca.leaf("opts", ["mail.here.test"])
+    main = (f"tls_certificate = {both}\ntls_eccurve = secp384r1\nopenssl_options = +no_tlsv1_3\n"
+            "tls_require_ciphers = ECDHE-ECDSA-AES128-GCM-SHA256")
+    with daemon(main) as e:
+        assert "X=TLSv1.2:ECDHE-ECDSA-AES128-GCM-SHA256:128" in send(e, client(ca))
+
+
+def test_resumption_only_for_listed_hosts(daemon, ca):
+    both = ca.leaf("resume", ["mail.here.test"])
+    for option, wanted in (("", False), ("tls_resumption_hosts = *", True)):
+        with daemon(f"tls_certificate = {both}\nopenssl_options = +no_tlsv1_3\n{option}") as e:
+            context = client(ca)
+            s = talk(e, context)
+            session = s.sock.session
+            s.cmd("QUIT")
+            s = connect(e)
+            s.ok("EHLO x.test")
+            s.ok("STARTTLS")
+            s.sock = context.wrap_socket(s.sock, server_hostname="mail.here.test", session=session)
+            assert s.sock.session_reused is wanted
+
+
+def test_wrong_alpn_is_refused(daemon, ca):
+    both = ca.leaf("alpn", ["mail.here.test"])
+    with daemon(f"tls_certificate = {both}") as e:
+        context = client(ca)
+        context.set_alpn_protocols(["http/1.1"])
+        with pytest.raises((ssl.SSLError, OSError, EOFError)):
+            talk(e, context)
+        context = client(ca)
+        context.set_alpn_protocols(["smtp"])
+        assert talk(e, context).sock.selected_alpn_protocol() == "smtp"
+
+
+def ocsp(ca, stem, revoked=False):
+    """A DER response for that certificate, signed by the CA."""
+    index = ca.dir / f"{stem}.idx"
+    serial = subprocess.run(["openssl", "x509", "-in", ca.dir / f"{stem}.pem", "-noout", "-serial"],
+                            capture_output=True, text=True).stdout.strip().split("=")[1]
+    state = "R\t301231235959Z\t260101000000Z" if revoked else "V\t301231235959Z\t"
+    index.write_text(f"{state}\t{serial}\tunknown\t/CN=x\n")
+    request, response = ca.dir / f"{stem}.req", ca.dir / f"{stem}.ocsp"
+    for args in (["-issuer", ca.cert, "-cert", ca.dir / f"{stem}.pem", "-reqout", request, "-no_nonce"],
+                 ["-index", index, "-CA", ca.cert, "-rsigner", ca.cert, "-rkey", ca.key, "-ndays", "7",
+                  "-reqin", request, "-respout", response]):
+        p = subprocess.run(["openssl", "ocsp", *args], capture_output=True, text=True)
+        assert response.exists() or request.exists(), p.stderr
+    return response
+
+
+OUT = """
+begin routers
+out:
+  driver = manualroute
+  route_data = mail.here.test
+  self = send
+  transport = smtp
+begin transports
+smtp:
+  driver = smtp
+  port = {peer}
+  allow_localhost
+  tls_verify_certificates = {ca}
+  tls_verify_hosts = *
+  hosts_require_tls = *
+  hosts_require_ocsp = *
+begin retry
+* * F,1h,15m
+"""
+
+
+def test_stapling_both_ways(daemon, site, ca):
+    from dnsserver import DnsServer
+
+    dns = DnsServer({"mail.here.test": [("A", "127.0.0.1")]})
+    for stem, revoked, wanted in (("stapled", False, "CV=yes"), ("revoked", True, "Server certificate revoked")):
+        both = ca.leaf(stem, ["mail.here.test"])
+        with daemon(f"tls_certificate = {both}\ntls_ocsp_file = {ocsp(ca, stem, revoked)}") as e:
+            sender = site("log_selector = +tls_certificate_verified\n" + OUT, name="sender", peer=e.port, ca=ca.cert)
+            sender.dns = dns
+            sender.run("-odf", "-f", "<>", "bob@here.test", input="Subject: x\n\nbody\n")
+            assert wanted in sender.mainlog(), sender.mainlog()
+    dns.close()
