@@ -69,7 +69,9 @@ enum acl_result acl_modifier_delay(struct acl_run *r, const struct acl_item *c, 
     if (seconds == 0)
         return COND_TRUE;
     if (r->ctx->exim->host_checking || (s != NULL && s->host_checking)) {
-        fprintf(stderr, "ACL delay of %s skipped\n", arg);
+        fprintf(stderr,
+                ">>> delay modifier requests %ld-second delay\n>>> delay skipped in -bh checking mode\n",
+                seconds);
         return COND_TRUE;
     }
     if (s != NULL && s->flush != NULL && !s->delay_flush_off)
