@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -76,7 +77,7 @@ static pid_t shell(const char *script, const char *cwd, bool join, int *in, int 
 {
     char text[256];
     char *argv[] = { sh, dash_c, text, NULL };
-    struct proc_spawn s = { argv, environment, cwd, 027, join };
+    struct proc_spawn s = { .argv = argv, .envp = environment, .cwd = cwd, .umask = 027, .join_stderr = join };
 
     snprintf(text, sizeof(text), "%s", script);
     return proc_spawn(&s, in, out);
@@ -119,10 +120,29 @@ static void input_goes_through(void **state)
     assert_true(st.kind == PROC_EXITED && st.code == 0);
 }
 
+static void a_socket_can_be_both_ends(void **state)
+{
+    int pair[2];
+    char text[] = "read x; echo got $x", got[16] = "";
+    char *argv[] = { sh, dash_c, text, NULL };
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    struct proc_spawn s = { .argv = argv, .envp = environment, .stdio = pair[1] };
+    pid_t pid = proc_spawn(&s, NULL, NULL);
+    assert_true(pid > 0);
+    fd_close(pair[1]);
+    assert_true(fd_write_all(pair[0], "it\n", 3));
+    assert_int_equal(fd_read_full(pair[0], got, sizeof(got) - 1), 7);
+    assert_string_equal(got, "got it\n");
+    assert_int_equal(proc_wait(pid, -1).code, 0);
+    fd_close(pair[0]);
+}
+
 static void what_cannot_start_says_why(void **state)
 {
     char *argv[] = { none, NULL };
-    struct proc_spawn s = { argv, environment, NULL, 0, false };
+    struct proc_spawn s = { .argv = argv, .envp = environment };
 
     (void)state;
     assert_int_equal(proc_spawn(&s, NULL, NULL), -1);
@@ -289,6 +309,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         UNIT_TEST(spawned_programs_get_what_they_were_given),
         UNIT_TEST(input_goes_through),
+        cmocka_unit_test(a_socket_can_be_both_ends),
         cmocka_unit_test(what_cannot_start_says_why),
         cmocka_unit_test(works_with_the_standard_descriptors_closed),
         cmocka_unit_test(waiting_tells_how_it_ended),
