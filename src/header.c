@@ -88,28 +88,6 @@ struct header *header_find(const struct header_list *l, const char *name)
     return NULL;
 }
 
-struct header *header_insert_at(struct header_list *l, struct arena *a, const char *name,
-                                bool after, bool topmost, int type, const char *text)
-{
-    struct header **found = NULL;
-
-    for (struct header **hp = &l->first; *hp != NULL; hp = &(*hp)->next) {
-        if (name != NULL && !header_is(*hp, name))
-            continue;
-        found = hp;
-        if (topmost)
-            break;
-    }
-    if (found == NULL)
-        return header_append(l, a, type, text);
-    if (!after)
-        return link_at(l, a, found, type, text);
-    struct header **at = &(*found)->next; /* of several together, the last */
-    while (topmost && name != NULL && *at != NULL && header_is(*at, name))
-        at = &(*at)->next;
-    return link_at(l, a, at, type, text);
-}
-
 unsigned header_remove(struct header_list *l, const char *name, int nth)
 {
     size_t len = strlen(name);

@@ -35,9 +35,6 @@ struct header_list {
 void header_list_init(struct header_list *l);
 struct header *header_append(struct header_list *l, struct arena *a, int type, const char *text);
 struct header *header_prepend(struct header_list *l, struct arena *a, int type, const char *text);
-/* After the last live line whose name is `name` (or before the first, topmost), else at the end. */
-struct header *header_insert_at(struct header_list *l, struct arena *a, const char *name, bool after,
-                                bool topmost, int type, const char *text);
 bool header_is(const struct header *h, const char *name); /* live and of that name, ASCII case */
 struct header *header_find(const struct header_list *l, const char *name); /* first live, or NULL */
 /* Marks as old: every line of that name, or the nth (from 1) only; names may end in '*'. */

@@ -147,7 +147,7 @@ const char *parse_rfc2047_decode(struct arena *a, const char *s, bool check_leng
             buf_truncate(&out, word_end);
         if (charset == NULL)
             buf_add_str(&out, text);
-        else if (!add_converted(a, &out, text, w.charset, charset, err))
+        else if (!add_converted(&out, text, w.charset, charset, err))
             return NULL;
         s = w.end;
         word_end = out.len;
