@@ -1,5 +1,6 @@
-/* drtables.c - what this binary consists of: its drivers, and the hooks through which lower layers
- * reach upper ones. A driver is listed where its name in Local/Makefile says yes. */
+/* drtables.c - what this binary consists of: its drivers, and the hooks through which
+ * lower layers reach upper ones. A driver is listed where its name in Local/Makefile says
+ * yes. */
 #include "drtables.h"
 
 #include <stddef.h>
@@ -56,9 +57,6 @@
 #ifdef TRANSPORT_AUTOREPLY
 #include "transports/autoreply.h"
 #endif
-#ifdef TRANSPORT_AUTOREPLY
-#include "transports/autoreply.h"
-#endif
 #ifdef TRANSPORT_LMTP
 #include "transports/lmtp.h"
 #endif
@@ -101,9 +99,6 @@ static const struct router_driver *const routers[] = {
 static const struct transport_driver *const transports[] = {
 #ifdef TRANSPORT_APPENDFILE
     &transport_appendfile,
-#endif
-#ifdef TRANSPORT_AUTOREPLY
-    &transport_autoreply,
 #endif
 #ifdef TRANSPORT_AUTOREPLY
     &transport_autoreply,
@@ -233,13 +228,15 @@ static const char *lookup_name(size_t i)
     return i < COUNT(lookups) ? lookups[i]->name : NULL;
 }
 
-/* ---- Hooks -------------------------------------------------------------------------------------- */
+/* ---- Hooks ---- */
 
 /* There is no process context yet: one that has nothing but the configuration serves. */
-static bool expand_at_start(struct arena *a, const struct config *cfg, const struct expr *e,
-                            const char **out, struct err *err)
+static bool expand_at_start(struct arena *a, const struct config *cfg,
+                            const struct expr *e, const char **out, struct err *err)
 {
-    struct exim exim = { .arena = a, .config = cfg, .hooks = &drtables_hooks, .queue_fd = -1 };
+    struct exim exim = {
+        .arena = a, .config = cfg, .hooks = &drtables_hooks, .queue_fd = -1
+    };
     struct expand_ctx ctx;
 
     expand_ctx_init(&ctx, &exim, a);
@@ -253,7 +250,8 @@ static bool expand_at_start(struct arena *a, const struct config *cfg, const str
     return rc == EXPAND_FORCED ? err_set(err, a, "forced failure") : false;
 }
 
-static enum rc domain_match(struct exim *e, const struct match_list *l, const char *domain)
+static enum rc domain_match(struct exim *e, const struct match_list *l,
+                            const char *domain)
 {
     struct arena *a = arena_new("domain_match");
     struct expand_ctx ctx;

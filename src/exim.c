@@ -27,13 +27,15 @@
 #include "search.h"
 #include "spool.h"
 
-/* ---- Before anything else ------------------------------------------------------------------------- */
+/* ---- Before anything else ---- */
 
-/* Something may have closed the standard descriptors: what is opened next must not become one. */
+/* Something may have closed the standard descriptors: what is opened next must not become
+ * one. */
 static void fill_standard_fds(void)
 {
     for (int fd = 0; fd <= 2; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) != fd)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) != fd)
             die("cannot open /dev/null: %s", strerror(errno));
 }
 
@@ -57,17 +59,21 @@ static struct exim *new_exim(void)
     char cwd[4096];
 
     *e = (struct exim){
-        .arena = a, .hooks = &drtables_hooks, .queue_fd = -1,
-        .real_uid = getuid(), .real_gid = getgid(), .privileged = geteuid() == 0,
+        .arena = a,
+        .hooks = &drtables_hooks,
+        .queue_fd = -1,
+        .real_uid = getuid(),
+        .real_gid = getgid(),
+        .privileged = geteuid() == 0,
         .initial_cwd = getcwd(cwd, sizeof(cwd)) != NULL ? arena_strdup(a, cwd) : "/",
     };
     return e;
 }
 
-/* ---- Configuration ---------------------------------------------------------------------------------- */
+/* ---- Configuration ---- */
 
-/* A mistake in the system's own configuration is for the administrator to see: also in the log that
- * was built in. */
+/* A mistake in the system's own configuration is for the administrator to see: also in
+ * the log that was built in. */
 static void log_config_error(struct exim *e, bool system, const char *what)
 {
     struct log_config l = {
@@ -106,11 +112,12 @@ static void read_config(struct exim *e, const struct cmd_line *c)
     }
 }
 
-/* ---- What everything uses ---------------------------------------------------------------------------- */
+/* ---- What everything uses ---- */
 
 static bool is_test(const struct cmd_mode *m)
 {
-    static const char *const names[] = { "bh", "bhc", "bt", "bv", "bvs", "be", "bem", "bf", "bF" };
+    static const char *const names[] = { "bh", "bhc", "bt", "bv", "bvs",
+                                         "be", "bem", "bf", "bF" };
 
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (strcmp(m->name, names[i]) == 0)
@@ -134,7 +141,8 @@ static void open_log(struct exim *e, const struct cmd_line *c)
 
 #define RESOLV_SERVER "EXIM_RESOLV_SERVER"
 
-/* Tests bring their own DNS server; nobody else's rights may depend on what the environment says. */
+/* Tests bring their own DNS server; nobody else's rights may depend on what the
+ * environment says. */
 static const char *test_resolver(void)
 {
     bool plain = getuid() == geteuid() && getgid() == getegid();
@@ -155,7 +163,8 @@ static void set_up(struct exim *e, const struct cmd_line *c)
     server = server == NULL ? NULL : arena_strdup(e->arena, server);
     if (!startup_environment(e, &err))
         stop(err.msg);
-    if (server != NULL && setenv(RESOLV_SERVER, server, 1) != 0) /* a daemon that reloads looks again */
+    if (server != NULL &&
+        setenv(RESOLV_SERVER, server, 1) != 0) /* a daemon that reloads looks again */
         stop(strerror(errno));
     e->resolver = dns_open(e->arena, e->config, server);
     dns_attach(e->resolver, e);
@@ -169,19 +178,20 @@ static void start_debug(const struct cmd_line *c)
     debug_mask = c->debug | (c->verbose ? (uint32_t)D_V : 0);
 }
 
-/* ---- Rights of the mode -------------------------------------------------------------------------------- */
+/* ---- Rights of the mode ---- */
 
 static void change_identity(struct exim *e, const struct cmd_line *c)
 {
     unsigned f = c->mode->flags;
-    bool becomes_exim = (f & (CMD_NEEDS_BROKER | CMD_DROPS_ROOT)) != 0 || c->mode->run == cmd_bd;
+    bool becomes_exim =
+        (f & (CMD_NEEDS_BROKER | CMD_DROPS_ROOT)) != 0 || c->mode->run == cmd_bd;
     struct err err = { 0 };
 
     if (becomes_exim && e->config->exim_user_missing)
-        stop(arena_printf(e->arena,
-                          "the user \"%s\" does not exist: create it, or set exim_user in %s",
-                          e->config->main.exim_user, e->config->filename));
-    bool ok = (f & CMD_NEEDS_BROKER) != 0      ? spool_prepare(e, &err) && priv_start(e, &err)
+        stop(arena_printf(
+            e->arena, "the user \"%s\" does not exist: create it, or set exim_user in %s",
+            e->config->main.exim_user, e->config->filename));
+    bool ok = (f & CMD_NEEDS_BROKER) != 0 ? spool_prepare(e, &err) && priv_start(e, &err)
               : (f & CMD_DROPS_TO_CALLER) != 0 ? priv_drop_to_caller(e, &err)
               : (f & CMD_DROPS_ROOT) != 0      ? priv_drop(e, &err)
                                                : true;

@@ -16,7 +16,7 @@
 #include "config/reader.h"
 #include "hooks.h"
 
-/* ---- Lines ----------------------------------------------------------------------------------- */
+/* ---- Lines ---- */
 
 static void keep_text(struct reader *r, const char *line)
 {
@@ -25,8 +25,8 @@ static void keep_text(struct reader *r, const char *line)
     if (c->text_count == r->text_cap) {
         size_t cap = r->text_cap == 0 ? 512 : r->text_cap * 2;
 
-        c->text = arena_realloc(r->arena, (void *)(uintptr_t)c->text, r->text_cap * sizeof(*c->text),
-                                cap * sizeof(*c->text));
+        c->text = arena_realloc(r->arena, (void *)(uintptr_t)c->text,
+                                r->text_cap * sizeof(*c->text), cap * sizeof(*c->text));
         r->text_cap = cap;
     }
     ((const char **)(uintptr_t)c->text)[c->text_count++] = line;
@@ -75,17 +75,26 @@ void reader_hide(struct reader *r, const struct option *o)
     if (c->hidden_count == r->hidden_cap) {
         size_t cap = r->hidden_cap == 0 ? 8 : r->hidden_cap * 2;
 
-        c->hidden = arena_realloc(r->arena, (void *)(uintptr_t)c->hidden,
-                                  r->hidden_cap * sizeof(*c->hidden), cap * sizeof(*c->hidden));
+        c->hidden =
+            arena_realloc(r->arena, (void *)(uintptr_t)c->hidden,
+                          r->hidden_cap * sizeof(*c->hidden), cap * sizeof(*c->hidden));
         r->hidden_cap = cap;
     }
     ((const struct option **)(uintptr_t)c->hidden)[c->hidden_count++] = o;
 }
 
-/* ---- Sections -------------------------------------------------------------------------------- */
+/* ---- Sections ---- */
 
-enum section { SECTION_ACL, SECTION_AUTHENTICATORS, SECTION_RETRY, SECTION_REWRITE, SECTION_ROUTERS,
-               SECTION_TRANSPORTS, SECTION_LOCAL_SCAN, SECTION_COUNT };
+enum section {
+    SECTION_ACL,
+    SECTION_AUTHENTICATORS,
+    SECTION_RETRY,
+    SECTION_REWRITE,
+    SECTION_ROUTERS,
+    SECTION_TRANSPORTS,
+    SECTION_LOCAL_SCAN,
+    SECTION_COUNT
+};
 static const char *const section_names[] = {
     "acl", "authenticators", "retry", "rewrite", "routers", "transports", "local_scan",
 };
@@ -116,7 +125,8 @@ static bool read_section(struct reader *r, enum section which)
     case SECTION_TRANSPORTS:
         return reader_drivers(r, r->hooks->transports);
     default:
-        return err_set(r->err, r->arena, "local_scan() options are not built into this binary yet");
+        return err_set(r->err, r->arena,
+                       "local_scan() options are not built into this binary yet");
     }
 }
 
@@ -130,9 +140,11 @@ static bool read_sections(struct reader *r)
         enum section which = name == NULL ? SECTION_COUNT : section_find(name);
 
         if (name == NULL)
-            return err_set(r->err, r->arena, "\"begin <section>\" expected, found \"%s\"", line);
+            return err_set(r->err, r->arena, "\"begin <section>\" expected, found \"%s\"",
+                           line);
         if (which == SECTION_COUNT)
-            return err_set(r->err, r->arena, "\"%s\" is not a known configuration section name", name);
+            return err_set(r->err, r->arena,
+                           "\"%s\" is not a known configuration section name", name);
         if (seen[which])
             return err_set(r->err, r->arena,
                            "\"%s\" section is repeated in the configuration file", name);
@@ -153,7 +165,7 @@ static bool read_all(struct reader *r)
     return read_sections(r) && reader_check_drivers(r);
 }
 
-/* ---- The file -------------------------------------------------------------------------------- */
+/* ---- The file ---- */
 
 #ifdef CONFIGURE_FILE_USE_EUID
 enum { USE_EUID = true };
@@ -171,7 +183,8 @@ static const char *existing(struct arena *a, const char *name)
 {
     struct utsname uts;
     const char *euid = arena_printf(a, "%s.%ld", name, (long)geteuid());
-    const char *node = uname(&uts) == 0 ? arena_printf(a, "%s.%s", name, uts.nodename) : name;
+    const char *node =
+        uname(&uts) == 0 ? arena_printf(a, "%s.%s", name, uts.nodename) : name;
     const char *both = arena_printf(a, "%s.%ld.%s", name, (long)geteuid(), uts.nodename);
 
     if (USE_EUID && USE_NODE && access(both, F_OK) == 0)
@@ -202,7 +215,8 @@ static struct source *open_source(struct reader *r, struct err *err)
     const struct readconf_request *rq = r->rq;
 
     if (rq->text != NULL) {
-        r->cfg->filename = rq->filenames != NULL ? rq->filenames : "built-in configuration";
+        r->cfg->filename =
+            rq->filenames != NULL ? rq->filenames : "built-in configuration";
         return source_open_text(r->arena, r->cfg->filename, rq->text, r->macros);
     }
     r->cfg->filename = choose(r->arena, rq->filenames, err);
@@ -236,11 +250,16 @@ static void init_config(struct reader *r)
         c->named_lists[i] = r->named_lists[i] = hash_new(r->arena, false);
 }
 
-const struct config *readconf(struct arena *a, const struct readconf_request *rq, struct err *err)
+const struct config *readconf(struct arena *a, const struct readconf_request *rq,
+                              struct err *err)
 {
     struct config *c = arena_new_obj(a, struct config);
     struct reader r = {
-        .arena = a, .cfg = c, .rq = rq, .hooks = rq->hooks, .err = err,
+        .arena = a,
+        .cfg = c,
+        .rq = rq,
+        .hooks = rq->hooks,
+        .err = err,
         .macros = macros_new(a, rq->hooks, rq->macros),
     };
 
@@ -258,7 +277,7 @@ const struct config *readconf(struct arena *a, const struct readconf_request *rq
     return c;
 }
 
-/* ---- For those who open a log -------------------------------------------------------------------- */
+/* ---- For those who open a log ---- */
 
 #ifdef SYSLOG_LONG_LINES
 enum { LONG_LINES = true };

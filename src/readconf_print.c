@@ -27,7 +27,7 @@ struct printer {
     bool admin, no_labels;
 };
 
-/* ---- Options ------------------------------------------------------------------------------------- */
+/* ---- Options ---- */
 
 static bool is_hidden(const struct printer *p, const struct option *o)
 {
@@ -39,14 +39,16 @@ static bool is_hidden(const struct printer *p, const struct option *o)
     return (o->flags & OPTION_HIDE) != 0;
 }
 
-static void print_option(const struct printer *p, const struct option *o, const void *target)
+static void print_option(const struct printer *p, const struct option *o,
+                         const void *target)
 {
     struct buf b = buf_init(p->arena, BUF_DEFAULT_CEILING);
 
     if (!option_print(p->arena, o, target, !p->no_labels, &b))
         return;
     if (is_hidden(p, o) && o->kind != KIND_BOOL)
-        printf("%s%s" HIDDEN "\n", p->no_labels ? "" : o->name, p->no_labels ? "" : " = ");
+        printf("%s%s" HIDDEN "\n", p->no_labels ? "" : o->name,
+               p->no_labels ? "" : " = ");
     else
         printf("%s\n", buf_cstr(&b));
 }
@@ -57,12 +59,14 @@ static void print_main(const struct printer *p)
         print_option(p, &main_options_table[i], &p->cfg->main);
 }
 
-/* ---- Named lists ----------------------------------------------------------------------------------- */
+/* ---- Named lists ---- */
 
 static int print_named_list(const struct printer *p, const char *name)
 {
-    static const enum list_kind order[] = { LIST_ADDRESS, LIST_DOMAIN, LIST_HOST, LIST_LOCAL_PART };
-    static const char *const words[] = { "addresslist", "domainlist", "hostlist", "localpartlist" };
+    static const enum list_kind order[] = { LIST_ADDRESS, LIST_DOMAIN, LIST_HOST,
+                                            LIST_LOCAL_PART };
+    static const char *const words[] = { "addresslist", "domainlist", "hostlist",
+                                         "localpartlist" };
     int status = EXIT_FAILURE;
 
     for (size_t i = 0; i < ARRAY_LEN(order); i++) {
@@ -76,11 +80,12 @@ static int print_named_list(const struct printer *p, const char *name)
         status = EXIT_SUCCESS;
     }
     if (status != EXIT_SUCCESS)
-        printf("no address, domain, host, or local part list called \"%s\" exists\n", name);
+        printf("no address, domain, host, or local part list called \"%s\" exists\n",
+               name);
     return status;
 }
 
-/* ---- Drivers ---------------------------------------------------------------------------------------- */
+/* ---- Drivers ---- */
 
 struct instances {
     const struct driver_family *family;
@@ -88,16 +93,19 @@ struct instances {
     size_t count;
 };
 
-static bool find_family(const struct config *c, const char *noun, size_t len, struct instances *out)
+static bool find_family(const struct config *c, const char *noun, size_t len,
+                        struct instances *out)
 {
     const struct instances all[] = {
         { c->hooks->routers, (const void *const *)c->routers, c->router_count },
         { c->hooks->transports, (const void *const *)c->transports, c->transport_count },
-        { c->hooks->authenticators, (const void *const *)c->authenticators, c->authenticator_count },
+        { c->hooks->authenticators, (const void *const *)c->authenticators,
+          c->authenticator_count },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        if (strlen(all[i].family->noun) == len && memcmp(all[i].family->noun, noun, len) == 0) {
+        if (strlen(all[i].family->noun) == len &&
+            memcmp(all[i].family->noun, noun, len) == 0) {
             *out = all[i];
             return true;
         }
@@ -114,7 +122,8 @@ static void print_options(const struct printer *p, const struct driver_family *f
             print_option(p, &o[i], instance);
 }
 
-static void print_instance(const struct printer *p, const struct driver_family *f, const void *instance)
+static void print_instance(const struct printer *p, const struct driver_family *f,
+                           const void *instance)
 {
     struct driver_info d;
 
@@ -159,9 +168,10 @@ static bool print_drivers(const struct printer *p, const char *what)
     return true;
 }
 
-/* ---- Macros ------------------------------------------------------------------------------------------ */
+/* ---- Macros ---- */
 
-static void print_macro(const struct printer *p, const char *name, const char *value, bool list)
+static void print_macro(const struct printer *p, const char *name, const char *value,
+                        bool list)
 {
     if (list)
         printf("%s\n", name);
@@ -197,7 +207,7 @@ static int print_macros(const struct printer *p, const char *name, bool list)
     return found ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* ---- The text ------------------------------------------------------------------------------------------ */
+/* ---- The text ---- */
 
 /* White space outside quotes becomes one space; secrets are left out. */
 static const char *tidy_line(const struct printer *p, const char *line, bool is_macro)
@@ -277,11 +287,12 @@ static void print_environment(const struct printer *p)
             sorted[j - 1] = t;
         }
     for (size_t i = 0; i < n; i++)
-        printf("%.*s\n", p->no_labels ? (int)strcspn(sorted[i], "=") : (int)strlen(sorted[i]),
+        printf("%.*s\n",
+               p->no_labels ? (int)strcspn(sorted[i], "=") : (int)strlen(sorted[i]),
                sorted[i]);
 }
 
-/* ---- One thing ------------------------------------------------------------------------------------------- */
+/* ---- One thing ---- */
 
 static int print_one(const struct printer *p, const char *what)
 {
@@ -311,9 +322,12 @@ static int print_one(const struct printer *p, const char *what)
     return EXIT_SUCCESS;
 }
 
-int readconf_print(const struct config *c, const char *what, const char *kind, bool admin, bool no_labels)
+int readconf_print(const struct config *c, const char *what, const char *kind, bool admin,
+                   bool no_labels)
 {
-    struct printer p = { .cfg = c, .arena = arena_new("-bP"), .admin = admin, .no_labels = no_labels };
+    struct printer p = {
+        .cfg = c, .arena = arena_new("-bP"), .admin = admin, .no_labels = no_labels
+    };
     int status;
 
     if (kind == NULL)

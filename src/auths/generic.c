@@ -24,9 +24,10 @@ const struct option auth_options[] = {
 /* clang-format on */
 const size_t auth_option_count = ARRAY_LEN(auth_options);
 
-/* ---- Checks ------------------------------------------------------------------------------------ */
+/* ---- Checks ---- */
 
-static bool check(void *instance, void *next, const struct driver_check *c, struct err *err)
+static bool check(void *instance, void *next, const struct driver_check *c,
+                  struct err *err)
 {
     struct authenticator *au = instance;
 
@@ -35,7 +36,8 @@ static bool check(void *instance, void *next, const struct driver_check *c, stru
         au->public_name = cstr_upper(c->arena, au->name);
     for (const char *s = au->public_name; *s != '\0'; s++)
         if (!is_print(*s) || *s == ' ')
-            return err_set(err, c->arena, "%s authenticator: public name is malformed", au->name);
+            return err_set(err, c->arena, "%s authenticator: public name is malformed",
+                           au->name);
     return au->driver->check == NULL || au->driver->check(au, c->cfg, err);
 }
 
@@ -53,7 +55,8 @@ static bool no_two_alike(const struct config *cfg, const struct authenticator *a
     return true;
 }
 
-static bool check_all(void *instance, void *next, const struct driver_check *c, struct err *err)
+static bool check_all(void *instance, void *next, const struct driver_check *c,
+                      struct err *err)
 {
     const struct authenticator *au = instance;
 
@@ -64,7 +67,7 @@ static bool check_all(void *instance, void *next, const struct driver_check *c, 
                    au->server ? "server" : "client", au->public_name);
 }
 
-/* ---- The family ---------------------------------------------------------------------------------- */
+/* ---- The family ---- */
 
 static bool driver(size_t i, struct driver_info *out)
 {
@@ -74,8 +77,10 @@ static bool driver(size_t i, struct driver_info *out)
     if (i >= count)
         return false;
     *out = (struct driver_info){
-        .name = all[i]->name, .instance_size = all[i]->instance_size,
-        .options = all[i]->options, .option_count = all[i]->option_count,
+        .name = all[i]->name,
+        .instance_size = all[i]->instance_size,
+        .options = all[i]->options,
+        .option_count = all[i]->option_count,
     };
     return true;
 }
@@ -100,7 +105,14 @@ static const char *driver_name(const void *instance)
 }
 
 const struct driver_family generic_authenticators = {
-    .section = "authenticators", .noun = "authenticator", .base_size = sizeof(struct authenticator),
-    .options = auth_options, .option_count = &auth_option_count,
-    .driver = driver, .init = init, .name = name_of, .driver_name = driver_name, .check = check_all,
+    .section = "authenticators",
+    .noun = "authenticator",
+    .base_size = sizeof(struct authenticator),
+    .options = auth_options,
+    .option_count = &auth_option_count,
+    .driver = driver,
+    .init = init,
+    .name = name_of,
+    .driver_name = driver_name,
+    .check = check_all,
 };

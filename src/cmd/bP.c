@@ -8,7 +8,8 @@
 /* Is it a word that the name of a driver or macro follows? */
 static bool takes_name(const char *word)
 {
-    static const char *const kinds[] = { "router", "transport", "authenticator", "macro" };
+    static const char *const kinds[] = { "router", "transport", "authenticator",
+                                         "macro" };
 
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
         if (strcmp(word, kinds[i]) == 0)
@@ -24,8 +25,8 @@ int cmd_bP(struct exim *e, const struct cmd_line *c)
         return readconf_print(e->config, "all", NULL, e->admin, c->no_labels);
     for (int i = 0; i < c->nargs; i++) {
         bool pair = i + 1 < c->nargs && takes_name(c->args[i]);
-        int one = readconf_print(e->config, c->args[pair ? i + 1 : i], pair ? c->args[i] : NULL,
-                                 e->admin, c->no_labels);
+        int one = readconf_print(e->config, c->args[pair ? i + 1 : i],
+                                 pair ? c->args[i] : NULL, e->admin, c->no_labels);
 
         i += pair;
         if (one != EXIT_SUCCESS)

@@ -92,7 +92,7 @@ static void print_library(const char *name, const char *compiled, const char *ru
            (int)strlen(name) + 19, "", running);
 }
 
-#define TEXT_OF(x)   #x
+#define TEXT_OF(x)    #x
 #define NUMBERS(a, b) TEXT_OF(a) "." TEXT_OF(b)
 
 static void print_libraries(struct arena *a)
@@ -109,9 +109,11 @@ static void print_libraries(struct arena *a)
 int cmd_bV(struct exim *e, const struct cmd_line *c)
 {
     (void)c;
-    printf("Exim version %s #%s built %s\n", e->config->main.exim_version, build_info_number, build_info_date);
+    printf("Exim version %s #%s built %s\n", e->config->main.exim_version,
+           build_info_number, build_info_date);
     printf("This is an " EXIM_IMPLEMENTATION ".\n"
-           "Copyright (c) 2026 its authors; free software under the GPL, version 2 or later.\n");
+           "Copyright (c) 2026 its authors; free software under the GPL, version 2 or "
+           "later.\n");
     printf("Berkeley DB: %s\n", DB_VERSION_STRING);
     fputs(support, stdout);
     print_drivers();

@@ -30,7 +30,6 @@ struct cmd_line {
     /* -oMa -oMaa -oMai -oMas -oMi -oMm -oMr -oMs -oMt */
     const char *oMa, *oMaa, *oMai, *oMas, *oMi, *oMm, *oMr, *oMs, *oMt;
     const char *oA;                       /* -oA, for -bi */
-    const char *bf_user, *bf_system;      /* files of -bf and -bF: both may be given */
     bool suppress_fixups;                 /* -G */
     uint32_t debug;
     bool debug_set, verbose, no_labels;   /* -d -v -n */

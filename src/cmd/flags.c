@@ -7,7 +7,7 @@
 #include "base/str.h"
 #include "base/table.h"
 
-/* ---- Modes ------------------------------------------------------------------------------------- */
+/* ---- Modes ---- */
 
 /* clang-format off */
 static const struct cmd_mode modes[] = {
@@ -64,21 +64,54 @@ const struct cmd_mode *parse_mode(const char *name)
     return m;
 }
 
-/* ---- Flags ------------------------------------------------------------------------------------- */
+/* ---- Flags ---- */
 
-#define M(member)         offsetof(struct cmd_line, member)
-#define IGNORE(n)         { n, FLAG_IGNORE, 0, NULL, NULL }
-#define IGNORE_REST(n)    { n, FLAG_IGNORE_REST, 0, NULL, NULL }
-#define IGNORE_TEXT(n)    { n, FLAG_IGNORE_TEXT, 0, NULL, NULL }
-#define ON(n, m)          { n, FLAG_ON, _Generic(((struct cmd_line *)0)->m, bool : M(m)), NULL, NULL }
-#define NEXT(n, m)        { n, FLAG_NEXT, M(m), NULL, NULL }
-#define TEXT(n, m)        { n, FLAG_TEXT, M(m), NULL, NULL }
-#define MODE(n)           { n, FLAG_MODE, 0, NULL, NULL }
-#define CALL(n, fn)       { n, FLAG_CALL, 0, fn, NULL }
-#define CALL_REST(n, fn)  { n, FLAG_CALL_REST, 0, fn, NULL }
-#define UNBUILT(n, w)     { n, FLAG_UNBUILT, 0, NULL, w }
-#define UNBUILT_REST(n, w) { n, FLAG_UNBUILT_REST, 0, NULL, w }
-#define INTERNAL          "Exim's way to call itself, which this implementation does not need"
+#define M(member) offsetof(struct cmd_line, member)
+#define IGNORE(n)                                                                        \
+    {                                                                                    \
+        n, FLAG_IGNORE, 0, NULL, NULL                                                    \
+    }
+#define IGNORE_REST(n)                                                                   \
+    {                                                                                    \
+        n, FLAG_IGNORE_REST, 0, NULL, NULL                                               \
+    }
+#define IGNORE_TEXT(n)                                                                   \
+    {                                                                                    \
+        n, FLAG_IGNORE_TEXT, 0, NULL, NULL                                               \
+    }
+#define ON(n, m)                                                                         \
+    {                                                                                    \
+        n, FLAG_ON, _Generic(((struct cmd_line *)0)->m, bool : M(m)), NULL, NULL         \
+    }
+#define NEXT(n, m)                                                                       \
+    {                                                                                    \
+        n, FLAG_NEXT, M(m), NULL, NULL                                                   \
+    }
+#define TEXT(n, m)                                                                       \
+    {                                                                                    \
+        n, FLAG_TEXT, M(m), NULL, NULL                                                   \
+    }
+#define MODE(n)                                                                          \
+    {                                                                                    \
+        n, FLAG_MODE, 0, NULL, NULL                                                      \
+    }
+#define CALL(n, fn)                                                                      \
+    {                                                                                    \
+        n, FLAG_CALL, 0, fn, NULL                                                        \
+    }
+#define CALL_REST(n, fn)                                                                 \
+    {                                                                                    \
+        n, FLAG_CALL_REST, 0, fn, NULL                                                   \
+    }
+#define UNBUILT(n, w)                                                                    \
+    {                                                                                    \
+        n, FLAG_UNBUILT, 0, NULL, w                                                      \
+    }
+#define UNBUILT_REST(n, w)                                                               \
+    {                                                                                    \
+        n, FLAG_UNBUILT_REST, 0, NULL, w                                                 \
+    }
+#define INTERNAL "Exim's way to call itself, which this implementation does not need"
 
 /* clang-format off */
 static const struct flag flags[] = {

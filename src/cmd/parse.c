@@ -31,19 +31,13 @@ const char *parse_next(struct parse *p)
     return p->at + 1 < p->argc ? p->argv[++p->at] : NULL;
 }
 
-static bool is_filter_test(const struct cmd_mode *m)
-{
-    return strcmp(m->name, "bf") == 0 || strcmp(m->name, "bF") == 0;
-}
-
 bool parse_set_mode(struct parse *p, const char *name)
 {
     const struct cmd_mode *new = parse_mode(name), *old = p->out->mode;
 
     if (old != NULL && strcmp(old->name, "bV") == 0)
         return true; /* the version is told whatever else is asked */
-    if (old != NULL && old != new && strcmp(name, "bV") != 0 &&
-        !(is_filter_test(old) && is_filter_test(new)))
+    if (old != NULL && old != new &&strcmp(name, "bV") != 0)
         return parse_fail(p, "exim: incompatible command-line options or arguments");
     p->out->mode = new;
     if (strcmp(name, "bd") == 0 || strcmp(name, "bdf") == 0) {
@@ -53,7 +47,7 @@ bool parse_set_mode(struct parse *p, const char *name)
     return true;
 }
 
-/* ---- One flag ----------------------------------------------------------------------------------- */
+/* ---- One flag ---- */
 
 static bool malformed(struct parse *p)
 {
@@ -73,8 +67,8 @@ static bool set_text(struct parse *p, const struct flag *f, const char *rest)
     const char *text = f->kind == FLAG_NEXT ? parse_next(p) : take_text(p, rest);
 
     if (text == NULL && (f->kind == FLAG_NEXT || f->words != NULL))
-        return parse_fail(p, "exim: %s expected after %s", f->words != NULL ? f->words : "string",
-                          arg);
+        return parse_fail(p, "exim: %s expected after %s",
+                          f->words != NULL ? f->words : "string", arg);
     if (text == NULL)
         return malformed(p);
     if (f->kind != FLAG_IGNORE_TEXT)
@@ -102,8 +96,8 @@ static bool apply(struct parse *p, const struct flag *f, const char *rest)
         return f->call(p, rest);
     case FLAG_UNBUILT:
     case FLAG_UNBUILT_REST:
-        return parse_fail(p, "exim: option -%s is not built into this binary yet: %s", f->name,
-                          f->words);
+        return parse_fail(p, "exim: option -%s is not built into this binary yet: %s",
+                          f->name, f->words);
     }
     return malformed(p);
 }
@@ -134,7 +128,7 @@ static bool parse_flags(struct parse *p)
     return true;
 }
 
-/* ---- What follows from all of them ---------------------------------------------------------------- */
+/* ---- What follows from all of them ---- */
 
 /* The names that Exim may be called by stand for flags (manual 5.1). */
 static bool by_program_name(struct parse *p)
@@ -203,11 +197,12 @@ static bool check_ids(struct parse *p)
                strcmp(c->mode->name, "Mes") == 0;
 
     if (c->nargs == 0)
-        return parse_fail(p, "exim: no message ids given after -%s option", c->mode->name);
+        return parse_fail(p, "exim: no message ids given after -%s option",
+                          c->mode->name);
     for (int i = 0; i < (one ? 1 : c->nargs); i++)
         if (!msgid_valid(c->args[i]))
-            return parse_fail(p, "exim: malformed message id %s after -%s option", c->args[i],
-                              c->mode->name);
+            return parse_fail(p, "exim: malformed message id %s after -%s option",
+                              c->args[i], c->mode->name);
     if (strcmp(c->mode->name, "Mes") == 0 && c->nargs != 2)
         return parse_fail(p, "exim: two arguments expected after -Mes option");
     return true;
@@ -227,7 +222,8 @@ static bool check_arguments(struct parse *p)
         c->queue.stop_id = c->nargs > 1 ? c->args[1] : NULL;
         for (int i = 0; i < c->nargs; i++)
             if (!msgid_valid(c->args[i]))
-                return parse_fail(p, "exim: malformed message id %s after -q option", c->args[i]);
+                return parse_fail(p, "exim: malformed message id %s after -q option",
+                                  c->args[i]);
     }
     if (c->mode->run == cmd_bd && (c->nargs > 0 || c->extract_recipients))
         return parse_fail(p, "exim: incompatible command-line options or arguments");
@@ -261,8 +257,11 @@ bool cmd_parse(struct exim *e, int argc, char **argv, struct cmd_line *out, int 
     struct parse p = { .arena = e->arena, .out = out, .argv = argv, .argc = argc };
 
     *out = (struct cmd_line){
-        .argv = argv, .argc = argc, .receive = { .dot_ends = true },
-        .receive_timeout = -1, .smtp_timeout = -1,
+        .argv = argv,
+        .argc = argc,
+        .receive = { .dot_ends = true },
+        .receive_timeout = -1,
+        .smtp_timeout = -1,
     };
     p.macro_end = &out->macros;
     bool ok = argc > 0 && by_program_name(&p) && parse_flags(&p) && queue_mode(&p) &&
@@ -280,22 +279,23 @@ bool cmd_parse(struct exim *e, int argc, char **argv, struct cmd_line *out, int 
     return false;
 }
 
-/* ---- Rights ------------------------------------------------------------------------------------- */
+/* ---- Rights ---- */
 
 /* Manual 5.2 and the descriptions of the flags. */
 const char *cmd_forbidden(const struct exim *e, const struct cmd_line *c)
 {
     const struct main_options *m = &e->config->main;
     const unsigned f = c->mode->flags;
-    bool needs_admin = (f & CMD_NEEDS_ADMIN) != 0 || c->debug_set || c->log_tag != NULL ||
-                       c->log_text != NULL ||
-                       ((f & CMD_PROD_ADMIN) != 0 && m->prod_requires_admin) ||
-                       ((f & CMD_LIST_ADMIN) != 0 && m->queue_list_requires_admin) ||
-                       ((f & CMD_CHECK_ADMIN) != 0 && m->commandline_checks_require_admin);
+    bool needs_admin =
+        (f & CMD_NEEDS_ADMIN) != 0 || c->debug_set || c->log_tag != NULL ||
+        c->log_text != NULL || ((f & CMD_PROD_ADMIN) != 0 && m->prod_requires_admin) ||
+        ((f & CMD_LIST_ADMIN) != 0 && m->queue_list_requires_admin) ||
+        ((f & CMD_CHECK_ADMIN) != 0 && m->commandline_checks_require_admin);
 
     if (needs_admin && !e->admin)
         return "permission denied";
-    if ((c->suppress_fixups || c->oMm != NULL || (f & CMD_NEEDS_TRUSTED) != 0) && !e->trusted)
+    if ((c->suppress_fixups || c->oMm != NULL || (f & CMD_NEEDS_TRUSTED) != 0) &&
+        !e->trusted)
         return "permission denied";
     if (c->receive.no_delivery && (f & CMD_PROD_ADMIN) != 0 && e->real_uid != 0 &&
         e->real_uid != e->config->exim_uid)

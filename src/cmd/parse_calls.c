@@ -15,7 +15,7 @@ static const char *text_after(struct parse *p, const char *rest)
     return rest[0] != '\0' ? rest : parse_next(p);
 }
 
-/* ---- Configuration ------------------------------------------------------------------------------- */
+/* ---- Configuration ---- */
 
 bool parse_config_files(struct parse *p, const char *rest)
 {
@@ -31,7 +31,8 @@ bool parse_macro(struct parse *p, const char *rest)
     const char *name = cstr_skip_space(rest), *end = name;
 
     if (!is_upper(*name))
-        return parse_fail(p, "exim: macro name set by -D must start with an upper case letter");
+        return parse_fail(
+            p, "exim: macro name set by -D must start with an upper case letter");
     while (is_alnum(*end) || *end == '_')
         end++;
     const char *after = cstr_skip_space(end);
@@ -56,11 +57,13 @@ bool parse_debug(struct parse *p, const char *rest)
 
     p->out->debug_set = true;
     if (rest[0] == 'd')
-        rest++; /* -dd: the same, but for what a daemon starts; a daemon here starts no exec */
-    return debug_parse(rest, &p->out->debug, &err, p->arena) || parse_fail(p, "exim: %s", err.msg);
+        rest++; /* -dd: the same, but for what a daemon starts; a daemon here starts no
+                   exec */
+    return debug_parse(rest, &p->out->debug, &err, p->arena) ||
+           parse_fail(p, "exim: %s", err.msg);
 }
 
-/* ---- The message --------------------------------------------------------------------------------- */
+/* ---- The message ---- */
 
 bool parse_sender(struct parse *p, const char *rest)
 {
@@ -73,9 +76,11 @@ bool parse_sender(struct parse *p, const char *rest)
         p->out->sender = "";
         return true;
     }
-    if (!parse_address(p->arena, text, PARSE_ALLOW_EMPTY | PARSE_ALLOW_DOMAIN_LITERAL | PARSE_ALLOW_UTF8, &a))
-        return parse_fail(p, "exim: bad %s address \"%s\": %s", p->argv[p->at][1] == 'r' ? "-r" : "-f",
-                          text, a.err);
+    if (!parse_address(p->arena, text,
+                       PARSE_ALLOW_EMPTY | PARSE_ALLOW_DOMAIN_LITERAL | PARSE_ALLOW_UTF8,
+                       &a))
+        return parse_fail(p, "exim: bad %s address \"%s\": %s",
+                          p->argv[p->at][1] == 'r' ? "-r" : "-f", text, a.err);
     p->out->sender = a.address;
     return true;
 }
@@ -142,7 +147,8 @@ bool parse_timeout(struct parse *p, const char *rest)
     long seconds = text == NULL ? -1 : tod_interval_parse(text);
 
     if (seconds < 0)
-        return parse_fail(p, "exim: bad time value %s: abandoned", text == NULL ? arg : text);
+        return parse_fail(p, "exim: bad time value %s: abandoned",
+                          text == NULL ? arg : text);
     if (arg[2] == 'r')
         p->out->receive_timeout = seconds;
     else
@@ -157,7 +163,8 @@ bool parse_protocol(struct parse *p, const char *rest)
 
     if (rest[0] == '\0')
         return false;
-    p->out->oMr = colon == NULL ? rest : arena_strndup(p->arena, rest, (size_t)(colon - rest));
+    p->out->oMr =
+        colon == NULL ? rest : arena_strndup(p->arena, rest, (size_t)(colon - rest));
     if (colon != NULL)
         p->out->oMs = colon + 1;
     return true;
@@ -186,7 +193,8 @@ static bool is_host_address(struct arena *a, const char *text)
 
     if (end == NULL || port == NULL || (*port != '\0' && !cstr_to_ulong(port, &number)))
         return false;
-    return number <= UINT16_MAX && ip_parse(arena_strndup(a, text, (size_t)(end - text)), &ip);
+    return number <= UINT16_MAX &&
+           ip_parse(arena_strndup(a, text, (size_t)(end - text)), &ip);
 }
 
 /* -bh, -bhc, -oMa, -oMi: an address comes next. */
@@ -219,7 +227,7 @@ bool parse_message_ref(struct parse *p, const char *rest)
     return true;
 }
 
-/* ---- Queue ---------------------------------------------------------------------------------------- */
+/* ---- Queue ---- */
 
 static bool run_interval(struct parse *p, const char *text)
 {
@@ -258,7 +266,8 @@ bool parse_queue(struct parse *p, const char *rest)
         rest++;
     }
     if (*rest == 'G')
-        return parse_fail(p, "exim: option -qG is not built into this binary yet: named queues");
+        return parse_fail(
+            p, "exim: option -qG is not built into this binary yet: named queues");
     return *rest == '\0' || run_interval(p, rest);
 }
 
@@ -292,25 +301,14 @@ bool parse_select(struct parse *p, const char *rest)
     return true;
 }
 
-/* ---- Tests and information --------------------------------------------------------------------------- */
+/* ---- Tests and information ---- */
 
+/* -bem */
 bool parse_file(struct parse *p, const char *rest)
 {
-    const char *name = p->flag->name;
-    const char *file = parse_next(p);
-
     (void)rest;
-    if (file == NULL && strcmp(name, "bem") == 0)
-        return false;
-    if (file == NULL)
-        return parse_fail(p, "exim: file name expected after -%s", name);
-    if (strcmp(name, "bem") == 0)
-        p->out->be_message = file;
-    else if (strcmp(name, "bF") == 0)
-        p->out->bf_system = file;
-    else
-        p->out->bf_user = file;
-    return parse_set_mode(p, name);
+    p->out->be_message = parse_next(p);
+    return p->out->be_message != NULL && parse_set_mode(p, p->flag->name);
 }
 
 bool parse_information(struct parse *p, const char *rest)
@@ -343,7 +341,7 @@ bool parse_version(struct parse *p, const char *rest)
     return parse_set_mode(p, "bV");
 }
 
-/* ---- RFC 3461 parameters of a local submission ---------------------------------------------------------- */
+/* ---- RFC 3461 parameters of a local submission ---- */
 
 bool parse_dsn_ret(struct parse *p, const char *rest)
 {
@@ -354,7 +352,8 @@ bool parse_dsn_ret(struct parse *p, const char *rest)
 bool parse_dsn_envid(struct parse *p, const char *rest)
 {
     p->out->dsn_envid = rest;
-    return rest[0] != '\0' && strlen(rest) <= 100 && parse_xtext_decode(p->arena, rest) != NULL;
+    return rest[0] != '\0' && strlen(rest) <= 100 &&
+           parse_xtext_decode(p->arena, rest) != NULL;
 }
 
 bool parse_dsn_notify(struct parse *p, const char *rest)

@@ -52,23 +52,27 @@ static bool has_only_callers_rights(void)
     return geteuid() != 0 && geteuid() == getuid() && getegid() == getgid();
 }
 
-/* Manual 5.2. A process that has no rights beyond its caller's can do no more than he could. */
+/* Manual 5.2. A process that has no rights beyond its caller's can do no more than he
+ * could. */
 static void set_rights(struct exim *e)
 {
     const struct config *c = e->config;
-    bool exim = has_only_callers_rights() || e->real_uid == 0 || e->real_uid == c->exim_uid;
+    bool exim =
+        has_only_callers_rights() || e->real_uid == 0 || e->real_uid == c->exim_uid;
     struct groups g;
 
     get_groups(e, &g);
     e->admin = exim || is_member(&g, &c->exim_gid, 1) ||
                is_member(&g, c->admin_groups, c->admin_group_count);
-    e->trusted = exim || is_listed(e->real_uid, c->trusted_users, c->trusted_user_count) ||
+    e->trusted = exim ||
+                 is_listed(e->real_uid, c->trusted_users, c->trusted_user_count) ||
                  is_member(&g, c->trusted_groups, c->trusted_group_count);
 }
 
-/* ---- Name ---------------------------------------------------------------------------------------- */
+/* ---- Name ---- */
 
-/* The usual meaning of the gecos field: up to the comma, with & for the capitalised login. */
+/* The usual meaning of the gecos field: up to the comma, with & for the capitalised
+ * login. */
 static const char *plain_gecos(struct arena *a, const char *gecos, const char *login)
 {
     struct buf b = buf_init(a, BUF_DEFAULT_CEILING);
@@ -108,7 +112,8 @@ static bool known_caller(struct exim *e, const struct passwd *pw)
     const char *name = matched_gecos(e, pw->pw_gecos);
 
     e->originator_login = arena_strdup(e->arena, pw->pw_name);
-    e->originator_name = name != NULL ? name : plain_gecos(e->arena, pw->pw_gecos, pw->pw_name);
+    e->originator_name =
+        name != NULL ? name : plain_gecos(e->arena, pw->pw_gecos, pw->pw_name);
     return true;
 }
 
@@ -119,7 +124,8 @@ static bool unknown_caller(struct exim *e, struct err *err)
     struct expand_ctx ctx;
 
     if (m->unknown_login == NULL)
-        return err_set(err, e->arena, "Failed to get user name for uid %ld", (long)e->real_uid);
+        return err_set(err, e->arena, "Failed to get user name for uid %ld",
+                       (long)e->real_uid);
     expand_ctx_init(&ctx, e, e->arena);
     if (expand(&ctx, m->unknown_login, &e->originator_login) != EXPAND_OK)
         return err_set(err, e->arena, "failed to expand unknown_login: %s", ctx.err.msg);

@@ -14,7 +14,8 @@
 
 enum { TRUSTED_LIST_MAX = 1024 * 1024 };
 
-/* The Exim user or CONFIGURE_OWNER, as built in: what the configuration says is not known yet. */
+/* The Exim user or CONFIGURE_OWNER, as built in: what the configuration says is not known
+ * yet. */
 static bool is_exim_or_owner(uid_t uid)
 {
     uid_t exim, owner;
@@ -44,7 +45,8 @@ static bool is_listed(struct str list, const char *name)
 
     while (p < end) {
         const char *nl = memchr(p, '\n', (size_t)(end - p));
-        struct str line = str_trim((struct str){ p, (size_t)((nl != NULL ? nl : end) - p) });
+        struct str line =
+            str_trim((struct str){ p, (size_t)((nl != NULL ? nl : end) - p) });
 
         if (line.len > 0 && line.p[0] == '/' && str_eq(line, str_from(name)))
             return true;
@@ -98,8 +100,8 @@ enum { D_OPTION = false };
 enum { D_OPTION = true };
 #endif
 
-bool startup_config_trusted(const struct exim *e, const struct cmd_line *c, bool *keep_root,
-                            bool *system, struct err *err)
+bool startup_config_trusted(const struct exim *e, const struct cmd_line *c,
+                            bool *keep_root, bool *system, struct err *err)
 {
     const char *files = c->config_files;
     bool root = e->real_uid == 0;

@@ -12,7 +12,8 @@
 #include "exim.h"
 #include "regex.h"
 
-/* One item of keep_environment: a name, "*" and the end of one, or a regular expression. */
+/* One item of keep_environment: a name, "*" and the end of one, or a regular expression.
+ */
 static bool item_matches(struct arena *a, const char *item, const char *name)
 {
     if (item[0] == '*')
@@ -49,8 +50,9 @@ static void purge(struct exim *e, const char *keep)
     for (size_t i = 0; i < n; i++) {
         const char *equals = strchr(environ[i], '=');
 
-        if (equals != NULL && is_kept(e->arena, keep, arena_strndup(e->arena, environ[i],
-                                                                    (size_t)(equals - environ[i]))))
+        if (equals != NULL &&
+            is_kept(e->arena, keep,
+                    arena_strndup(e->arena, environ[i], (size_t)(equals - environ[i]))))
             fresh[kept++] = environ[i];
     }
     environ = fresh;
@@ -71,9 +73,11 @@ bool startup_environment(struct exim *e, struct err *err)
         const char *equals = strchr(item, '=');
 
         if (equals == NULL || equals == item)
-            return err_set(err, e->arena, "add_environment: \"name=value\" expected, found \"%s\"",
+            return err_set(err, e->arena,
+                           "add_environment: \"name=value\" expected, found \"%s\"",
                            item);
-        if (setenv(arena_strndup(e->arena, item, (size_t)(equals - item)), equals + 1, 1) != 0)
+        if (setenv(arena_strndup(e->arena, item, (size_t)(equals - item)), equals + 1,
+                   1) != 0)
             return err_sys(err, e->arena, errno, "add_environment: %s", item);
     }
     return true;

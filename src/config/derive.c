@@ -21,7 +21,8 @@ static bool was_set(const struct reader *r, const char *name)
     return hash_find(r->option_set, name) != NULL;
 }
 
-static bool expand(struct reader *r, const struct expr *e, const char *name, const char **out)
+static bool expand(struct reader *r, const struct expr *e, const char *name,
+                   const char **out)
 {
     struct err why = { 0 };
 
@@ -42,14 +43,15 @@ static bool set_constant(struct reader *r, const struct expr **member, const cha
     return true;
 }
 
-/* ---- Names ------------------------------------------------------------------------------------ */
+/* ---- Names ---- */
 
 /* Manual, primary_hostname: a name of one component is completed by looking it up. */
 static const char *full_host_name(struct arena *a)
 {
     struct utsname uts;
     struct addrinfo *found = NULL;
-    const struct addrinfo hints = { .ai_flags = AI_CANONNAME, .ai_socktype = SOCK_STREAM };
+    const struct addrinfo hints = { .ai_flags = AI_CANONNAME,
+                                    .ai_socktype = SOCK_STREAM };
 
     if (uname(&uts) != 0)
         return "localhost";
@@ -80,7 +82,7 @@ static bool derive_names(struct reader *r)
     return true;
 }
 
-/* ---- Places ------------------------------------------------------------------------------------ */
+/* ---- Places ---- */
 
 static const char *default_pid_file(struct reader *r)
 {
@@ -89,8 +91,9 @@ static const char *default_pid_file(struct reader *r)
 
     if (built[0] == '\0')
         return arena_printf(r->arena, "%s/exim-daemon.pid", r->cfg->spool_directory);
-    return mark == NULL ? built
-                        : arena_printf(r->arena, "%.*s%s", (int)(mark - built), built, mark + 2);
+    return mark == NULL
+               ? built
+               : arena_printf(r->arena, "%.*s%s", (int)(mark - built), built, mark + 2);
 }
 
 static const char *default_log_path(struct reader *r)
@@ -119,11 +122,12 @@ static bool derive_places(struct reader *r)
     if (!expand(r, m->pid_file_path, "pid_file_path", &c->pid_file_path))
         return false;
     if (m->process_log_path == NULL)
-        m->process_log_path = arena_printf(r->arena, "%s/exim-process.info", c->spool_directory);
+        m->process_log_path =
+            arena_printf(r->arena, "%s/exim-process.info", c->spool_directory);
     return true;
 }
 
-/* ---- Log ---------------------------------------------------------------------------------------- */
+/* ---- Log ---- */
 
 static bool derive_log(struct reader *r)
 {
@@ -138,12 +142,12 @@ static bool derive_log(struct reader *r)
     return log_config_check(&l, r->arena, r->err);
 }
 
-/* ---- Identities ---------------------------------------------------------------------------------- */
+/* ---- Identities ---- */
 
 enum { NOBODY = 65534 };
 
-/* The manual: exim_group counts only beside exim_user, which else brings its own group. Started by an
- * ordinary user, everything runs as that user if there is no Exim user. */
+/* The manual: exim_group counts only beside exim_user, which else brings its own group.
+ * Started by an ordinary user, everything runs as that user if there is no Exim user. */
 static bool derive_exim(struct reader *r)
 {
     struct config *c = r->cfg;
@@ -168,8 +172,8 @@ static bool derive_exim(struct reader *r)
     return true;
 }
 
-static bool user_list(struct reader *r, const struct expr *e, const char *name, const uid_t **out,
-                      size_t *count)
+static bool user_list(struct reader *r, const struct expr *e, const char *name,
+                      const uid_t **out, size_t *count)
 {
     const char *list;
 
@@ -177,8 +181,8 @@ static bool user_list(struct reader *r, const struct expr *e, const char *name, 
                          owner_user_list(r->arena, list, out, count, r->err));
 }
 
-static bool group_list(struct reader *r, const struct expr *e, const char *name, const gid_t **out,
-                       size_t *count)
+static bool group_list(struct reader *r, const struct expr *e, const char *name,
+                       const gid_t **out, size_t *count)
 {
     const char *list;
 
@@ -192,15 +196,17 @@ static bool derive_identities(struct reader *r)
     const struct main_options *m = &c->main;
 
     return derive_exim(r) &&
-           user_list(r, m->never_users, "never_users", &c->never_users, &c->never_user_count) &&
+           user_list(r, m->never_users, "never_users", &c->never_users,
+                     &c->never_user_count) &&
            user_list(r, m->trusted_users, "trusted_users", &c->trusted_users,
                      &c->trusted_user_count) &&
            group_list(r, m->trusted_groups, "trusted_groups", &c->trusted_groups,
                       &c->trusted_group_count) &&
-           group_list(r, m->admin_groups, "admin_groups", &c->admin_groups, &c->admin_group_count);
+           group_list(r, m->admin_groups, "admin_groups", &c->admin_groups,
+                      &c->admin_group_count);
 }
 
-/* ---- localhost_number ------------------------------------------------------------------------------ */
+/* ---- localhost_number ---- */
 
 static bool derive_number(struct reader *r)
 {
@@ -214,7 +220,8 @@ static bool derive_number(struct reader *r)
     if (!expand(r, c->main.localhost_number, "localhost_number", &text))
         return false;
     if (!cstr_to_ulong(text, &n))
-        return err_set(r->err, r->arena, "localhost_number value is not a number: %s", text);
+        return err_set(r->err, r->arena, "localhost_number value is not a number: %s",
+                       text);
     if (n > MAX_LOCALHOST_NUMBER)
         return err_set(r->err, r->arena,
                        "localhost_number is greater than the maximum allowed value (%d)",
@@ -223,7 +230,7 @@ static bool derive_number(struct reader *r)
     return true;
 }
 
-/* ---- Addresses -------------------------------------------------------------------------------------- */
+/* ---- Addresses ---- */
 
 static bool check_reply_to(struct reader *r)
 {
@@ -233,15 +240,17 @@ static bool check_reply_to(struct reader *r)
     if (text == NULL)
         return true;
     if (!parse_address(r->arena, text, PARSE_ALLOW_DOMAIN_LITERAL, &p))
-        return err_set(r->err, r->arena, "error in errors_reply_to (%s): %s", text, p.err);
+        return err_set(r->err, r->arena, "error in errors_reply_to (%s): %s", text,
+                       p.err);
     return p.domain != NULL ||
-           err_set(r->err, r->arena, "errors_reply_to (%s) does not contain a domain", text);
+           err_set(r->err, r->arena, "errors_reply_to (%s) does not contain a domain",
+                   text);
 }
 
 bool reader_derive(struct reader *r)
 {
-    bool ok = derive_names(r) && derive_places(r) && derive_identities(r) && derive_log(r) &&
-              derive_number(r) && check_reply_to(r);
+    bool ok = derive_names(r) && derive_places(r) && derive_identities(r) &&
+              derive_log(r) && derive_number(r) && check_reply_to(r);
 
     if (!ok)
         r->place = "";

@@ -12,7 +12,8 @@
 #include "config/unbuilt.h"
 #include "hooks.h"
 
-/* The instance that is being read. Until its driver is known it is only the generic struct. */
+/* The instance that is being read. Until its driver is known it is only the generic
+ * struct. */
 struct instance {
     struct reader *reader;
     const struct driver_family *family;
@@ -31,7 +32,8 @@ struct instances {
     size_t count, cap;
 };
 
-static bool built(const struct driver_family *f, const char *name, struct driver_info *out, size_t *index)
+static bool built(const struct driver_family *f, const char *name,
+                  struct driver_info *out, size_t *index)
 {
     for (*index = 0; f->driver(*index, out); ++*index)
         if (strcmp(out->name, name) == 0)
@@ -49,7 +51,8 @@ static bool is_option(void *arg, const char *name)
             option_find(in->driver.options, in->driver.option_count, name) != NULL);
 }
 
-/* driver = name: the instance gets its full size, and the private options their defaults. */
+/* driver = name: the instance gets its full size, and the private options their defaults.
+ */
 static bool set_driver(struct instance *in, const struct option_line *l)
 {
     const struct driver_family *f = in->family;
@@ -66,15 +69,17 @@ static bool set_driver(struct instance *in, const struct option_line *l)
     if (!built(f, name, &in->driver, &in->driver_index)) {
         const char *part = unbuilt_option(arena_printf(a, "%s/%s", f->noun, name));
 
-        return err_set(err, a, "%s %s: cannot find %s driver \"%s\"%s", f->noun, in->name, f->noun,
-                       name, part == NULL ? "" : " (not built into this binary yet)");
+        return err_set(err, a, "%s %s: cannot find %s driver \"%s\"%s", f->noun, in->name,
+                       f->noun, name,
+                       part == NULL ? "" : " (not built into this binary yet)");
     }
     void *whole = arena_alloc(a, 1, in->driver.instance_size);
 
     memcpy(whole, in->target, f->base_size);
     in->target = whole;
     f->init(whole, in->name, in->driver_index);
-    return option_defaults(&in->set, in->driver.options, in->driver.option_count, whole, err);
+    return option_defaults(&in->set, in->driver.options, in->driver.option_count, whole,
+                           err);
 }
 
 static bool unknown_option(struct instance *in, const struct option_line *l)
@@ -84,10 +89,12 @@ static bool unknown_option(struct instance *in, const struct option_line *l)
     const char *part = unbuilt_option(arena_printf(a, "%s/%s", noun, l->name));
 
     if (part == NULL && in->driver.name != NULL)
-        part = unbuilt_option(arena_printf(a, "%s/%s/%s", noun, in->driver.name, l->name));
+        part =
+            unbuilt_option(arena_printf(a, "%s/%s/%s", noun, in->driver.name, l->name));
     if (part != NULL)
-        return err_set(in->reader->err, a, "option \"%s\" is not built into this binary yet: %s",
-                       l->name, part);
+        return err_set(in->reader->err, a,
+                       "option \"%s\" is not built into this binary yet: %s", l->name,
+                       part);
     return err_set(in->reader->err, a, "option \"%s\" unknown%s", l->as_written,
                    in->driver.name != NULL
                        ? ""
@@ -103,7 +110,8 @@ static bool read_option(struct instance *in, const char *line)
     if (strcmp(l.name, "driver") == 0)
         return set_driver(in, &l);
     if (l.name[0] == '\0')
-        return err_set(in->reader->err, in->reader->arena, "option setting expected: %s", line);
+        return err_set(in->reader->err, in->reader->arena, "option setting expected: %s",
+                       line);
     const struct option *o = option_find(f->options, *f->option_count, l.name);
 
     if (o == NULL && in->driver.name != NULL)
@@ -120,7 +128,8 @@ static void append(struct instances *all, void *target, struct hash *set)
     if (all->count == all->cap) {
         size_t cap = all->cap == 0 ? 16 : all->cap * 2;
 
-        all->v = arena_realloc(all->arena, all->v, all->cap * sizeof(*all->v), cap * sizeof(*all->v));
+        all->v = arena_realloc(all->arena, all->v, all->cap * sizeof(*all->v),
+                               cap * sizeof(*all->v));
         all->set = arena_realloc(all->arena, all->set, all->cap * sizeof(*all->set),
                                  cap * sizeof(*all->set));
         all->cap = cap;
@@ -130,7 +139,8 @@ static void append(struct instances *all, void *target, struct hash *set)
 }
 
 /* "name:": the name, or NULL. */
-static const char *take_instance_name(struct reader *r, const char *line, const char **rest)
+static const char *take_instance_name(struct reader *r, const char *line,
+                                      const char **rest)
 {
     const char *end = line;
 
@@ -143,13 +153,17 @@ static const char *take_instance_name(struct reader *r, const char *line, const 
     return arena_strndup(r->arena, line, (size_t)(end - line));
 }
 
-static bool begin_instance(struct reader *r, const struct driver_family *f, struct instance *in,
-                           const char *name, const char *rest)
+static bool begin_instance(struct reader *r, const struct driver_family *f,
+                           struct instance *in, const char *name, const char *rest)
 {
     *in = (struct instance){
-        .reader = r, .family = f, .name = name,
+        .reader = r,
+        .family = f,
+        .name = name,
         .target = arena_alloc(r->arena, 1, f->base_size),
-        .set = { .arena = r->arena, .cfg = r->cfg, .hooks = r->hooks,
+        .set = { .arena = r->arena,
+                 .cfg = r->cfg,
+                 .hooks = r->hooks,
                  .set = hash_new(r->arena, false) },
     };
     if (*rest != '\0')
@@ -163,22 +177,22 @@ static bool finish_instance(struct reader *r, struct instance *in, struct instan
         return true;
     if (in->driver.name == NULL) {
         r->place = "";
-        return err_set(r->err, r->arena, "no driver defined for %s \"%s\"", in->family->noun,
-                       in->name);
+        return err_set(r->err, r->arena, "no driver defined for %s \"%s\"",
+                       in->family->noun, in->name);
     }
     for (size_t i = 0; i < all->count; i++)
         if (strcmp(in->family->name(all->v[i]), in->name) == 0) {
             r->place = "";
-            return err_set(r->err, r->arena, "there are two %s called \"%s\"", in->family->section,
-                           in->name);
+            return err_set(r->err, r->arena, "there are two %s called \"%s\"",
+                           in->family->section, in->name);
         }
     append(all, in->target, in->set.set);
     in->name = NULL;
     return true;
 }
 
-static bool read_line(struct reader *r, const struct driver_family *f, struct instance *in,
-                      struct instances *all, const char *line)
+static bool read_line(struct reader *r, const struct driver_family *f,
+                      struct instance *in, struct instances *all, const char *line)
 {
     const char *rest, *name;
     bool was;
@@ -195,7 +209,8 @@ static bool read_line(struct reader *r, const struct driver_family *f, struct in
     return read_option(in, line);
 }
 
-static void keep(struct reader *r, const struct driver_family *f, const struct instances *all)
+static void keep(struct reader *r, const struct driver_family *f,
+                 const struct instances *all)
 {
     struct config *c = r->cfg;
 
@@ -233,21 +248,24 @@ bool reader_drivers(struct reader *r, const struct driver_family *family)
     return true;
 }
 
-/* ---- Checks, once everything is read ----------------------------------------------------------- */
+/* ---- Checks, once everything is read ---- */
 
 bool driver_option_set(const struct driver_check *c, const char *name)
 {
     return hash_find(c->set, name) != NULL;
 }
 
-static bool check_family(struct reader *r, const struct driver_family *f, const void *instances,
-                         size_t count, struct hash *const *set)
+static bool check_family(struct reader *r, const struct driver_family *f,
+                         const void *instances, size_t count, struct hash *const *set)
 {
     void *const *v = instances;
 
     for (size_t i = 0; i < count; i++) {
         const struct driver_check check = {
-            .arena = r->arena, .cfg = r->cfg, .hooks = r->hooks, .set = set[i],
+            .arena = r->arena,
+            .cfg = r->cfg,
+            .hooks = r->hooks,
+            .set = set[i],
         };
 
         r->place = arena_printf(r->arena, " for %s %s", f->name(v[i]), f->noun);
@@ -261,8 +279,9 @@ bool reader_check_drivers(struct reader *r)
 {
     const struct config *c = r->cfg;
 
-    return check_family(r, r->hooks->transports, c->transports, c->transport_count, r->set_of[1]) &&
-           check_family(r, r->hooks->authenticators, c->authenticators, c->authenticator_count,
-                        r->set_of[2]) &&
+    return check_family(r, r->hooks->transports, c->transports, c->transport_count,
+                        r->set_of[1]) &&
+           check_family(r, r->hooks->authenticators, c->authenticators,
+                        c->authenticator_count, r->set_of[2]) &&
            check_family(r, r->hooks->routers, c->routers, c->router_count, r->set_of[0]);
 }

@@ -52,7 +52,8 @@ static bool has_all(const struct bytes *text, const struct bytes *wanted)
     return missing == 0;
 }
 
-static void append(struct macros *m, const char *name, const char *value, bool command_line)
+static void append(struct macros *m, const char *name, const char *value,
+                   bool command_line)
 {
     struct macro *new = arena_new_obj(m->arena, struct macro);
 
@@ -135,9 +136,10 @@ bool macros_define(struct macros *m, const char *line, struct err *err)
     if (old != NULL && old->command_line)
         return true; /* -D counts more than the file */
     if (old != NULL && !again)
-        return err_set(err, m->arena,
-                       "macro \"%s\" is already defined (use \"==\" if you want to redefine it)",
-                       name);
+        return err_set(
+            err, m->arena,
+            "macro \"%s\" is already defined (use \"==\" if you want to redefine it)",
+            name);
     if (old != NULL) {
         old->public.value = arena_strdup(m->arena, value);
         return true;
@@ -147,10 +149,11 @@ bool macros_define(struct macros *m, const char *line, struct err *err)
     const struct macro *hider = hidden_by(m, name);
 
     if (hider != NULL)
-        return err_set(err, m->arena,
-                       "\"%s\" cannot be defined as a macro because previously defined macro "
-                       "\"%s\" is a substring",
-                       name, hider->public.name);
+        return err_set(
+            err, m->arena,
+            "\"%s\" cannot be defined as a macro because previously defined macro "
+            "\"%s\" is a substring",
+            name, hider->public.name);
     append(m, name, arena_strdup(m->arena, value), false);
     return true;
 }
@@ -172,8 +175,8 @@ static size_t names_up_to(const struct macros *m, const char *s, size_t n)
     return low;
 }
 
-/* Length of the longest built-in macro that stands at s, or 0: the last name that is not beyond the
- * text, or else one that the two have in common. */
+/* Length of the longest built-in macro that stands at s, or 0: the last name that is not
+ * beyond the text, or else one that the two have in common. */
 static size_t builtin_at(struct macros *m, const char *s)
 {
     if (m->builtin == NULL)
@@ -192,7 +195,8 @@ static size_t builtin_at(struct macros *m, const char *s)
     return 0;
 }
 
-static bool replace_builtin(struct macros *m, const char *line, size_t keep, struct buf *out)
+static bool replace_builtin(struct macros *m, const char *line, size_t keep,
+                            struct buf *out)
 {
     const char *from = line;
     bool changed = false;
@@ -215,7 +219,8 @@ static bool replace_builtin(struct macros *m, const char *line, size_t keep, str
     return changed;
 }
 
-static bool replace_one(const struct macro *macro, const char *line, size_t keep, struct buf *out)
+static bool replace_one(const struct macro *macro, const char *line, size_t keep,
+                        struct buf *out)
 {
     const char *at = strstr(line + keep, macro->public.name);
     const char *from = line;

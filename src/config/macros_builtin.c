@@ -51,7 +51,8 @@ static void add(struct names *n, const char *prefix, const char *name)
     n->v[n->count++] = cstr_upper(n->arena, arena_printf(n->arena, "%s%s", prefix, name));
 }
 
-static void add_options(struct names *n, const char *prefix, const struct option *o, size_t count)
+static void add_options(struct names *n, const char *prefix, const struct option *o,
+                        size_t count)
 {
     for (size_t i = 0; i < count; i++)
         add(n, prefix, o[i].name);
@@ -63,7 +64,8 @@ static void add_family(struct names *n, const struct driver_family *f)
 
     if (f == NULL)
         return;
-    add_options(n, arena_printf(n->arena, "_OPT_%s_", f->section), f->options, *f->option_count);
+    add_options(n, arena_printf(n->arena, "_OPT_%s_", f->section), f->options,
+                *f->option_count);
     for (size_t i = 0; f->driver(i, &d); i++) {
         add(n, arena_printf(n->arena, "_DRIVER_%s_", f->noun), d.name);
         add_options(n, arena_printf(n->arena, "_OPT_%s_%s_", f->noun, d.name), d.options,
@@ -76,7 +78,8 @@ static int compare(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-const char *const *macros_builtin(const struct hooks *hooks, struct arena *a, size_t *count)
+const char *const *macros_builtin(const struct hooks *hooks, struct arena *a,
+                                  size_t *count)
 {
     struct names n = { .arena = a };
 

@@ -8,23 +8,22 @@
 
 #define M struct main_options
 
-#define WARN_CONDITION \
-    "${if or {{ !eq{$h_list-id:$h_list-post:$h_list-subscribe:}{} }" \
-    "{ match{$h_precedence:}{(?i)bulk|list|junk} }" \
+#define WARN_CONDITION                                                                   \
+    "${if or {{ !eq{$h_list-id:$h_list-post:$h_list-subscribe:}{} }"                     \
+    "{ match{$h_precedence:}{(?i)bulk|list|junk} }"                                      \
     "{ match{$h_auto-submitted:}{(?i)auto-generated|auto-replied} }} {no}{yes}}"
-#define RECEIVED \
-    "Received: ${if def:sender_rcvhost {from $sender_rcvhost\\n\\t}" \
-    "{${if def:sender_ident {from ${quote_local_part:$sender_ident} }}" \
-    "${if def:sender_helo_name {(helo=$sender_helo_name)\\n\\t}}}}" \
-    "by $primary_hostname ${if def:received_protocol {with $received_protocol}} " \
-    "${if def:tls_cipher {($tls_cipher)\\n\\t}}(Exim $version_number)\\n\\t" \
-    "${if def:sender_address {(envelope-from <$sender_address>)\\n\\t}}" \
+#define RECEIVED                                                                         \
+    "Received: ${if def:sender_rcvhost {from $sender_rcvhost\\n\\t}"                     \
+    "{${if def:sender_ident {from ${quote_local_part:$sender_ident} }}"                  \
+    "${if def:sender_helo_name {(helo=$sender_helo_name)\\n\\t}}}}"                      \
+    "by $primary_hostname ${if def:received_protocol {with $received_protocol}} "        \
+    "${if def:tls_cipher {($tls_cipher)\\n\\t}}(Exim $version_number)\\n\\t"             \
+    "${if def:sender_address {(envelope-from <$sender_address>)\\n\\t}}"                 \
     "id $message_exim_id${if def:received_for {\\n\\tfor $received_for}}"
-#define UUCP_FROM \
-    "^From\\s+(\\S+)\\s+(?:[a-zA-Z]{3},?\\s+)?(?:[a-zA-Z]{3}\\s+\\d?\\d|" \
+#define UUCP_FROM                                                                        \
+    "^From\\s+(\\S+)\\s+(?:[a-zA-Z]{3},?\\s+)?(?:[a-zA-Z]{3}\\s+\\d?\\d|"                \
     "\\d?\\d\\s+[a-zA-Z]{3}\\s+\\d\\d(?:\\d\\d)?)\\s+\\d\\d?:\\d\\d?"
-#define DNS_NAMES \
-    "(?i)^(?>(?(1)\\.|())[^\\W](?>[a-z0-9/_-]*[^\\W])?)+(\\.?)$"
+#define DNS_NAMES "(?i)^(?>(?(1)\\.|())[^\\W](?>[a-z0-9/_-]*[^\\W])?)+(\\.?)$"
 
 /* clang-format off */
 const struct option main_options_table[] = {

@@ -12,22 +12,27 @@
 #include "config/unbuilt.h"
 #include "hooks.h"
 
-/* ---- Lists wait until all named ones are known ----------------------------------------------- */
+/* ---- Lists wait until all named ones are known ---- */
 
-static void put_off(struct reader *r, enum list_kind kind, const char *name, const char *text,
-                    const struct match_list **where)
+static void put_off(struct reader *r, enum list_kind kind, const char *name,
+                    const char *text, const struct match_list **where)
 {
     struct pending_list *p = arena_new_obj(r->arena, struct pending_list);
 
     *p = (struct pending_list){
-        .kind = kind, .name = name, .text = text, .where = where,
-        .file = source_filename(r->source), .line = source_number(r->source),
+        .kind = kind,
+        .name = name,
+        .text = text,
+        .where = where,
+        .file = source_filename(r->source),
+        .line = source_number(r->source),
     };
     *r->pending_end = p;
     r->pending_end = &p->next;
 }
 
-static bool put_off_option(void *arg, const struct option *o, const char *text, void *member)
+static bool put_off_option(void *arg, const struct option *o, const char *text,
+                           void *member)
 {
     enum list_kind kind = o->kind == KIND_DOMAIN_LIST    ? LIST_DOMAIN
                           : o->kind == KIND_HOST_LIST    ? LIST_HOST
@@ -53,7 +58,7 @@ static bool compile_pending(struct reader *r)
     return true;
 }
 
-/* ---- Named lists ------------------------------------------------------------------------------ */
+/* ---- Named lists ---- */
 
 /* clang-format off */
 static const struct { const char *word, *what; enum list_kind kind; bool cache; } list_words[] = {
@@ -86,13 +91,15 @@ static bool named_list(struct reader *r, size_t word, const char *rest, bool hid
 
     rest = take_list_name(r->arena, rest, &nl->name);
     if (nl->name[0] == '\0')
-        return err_set(r->err, r->arena, "a name is missing after %s", list_words[word].word);
+        return err_set(r->err, r->arena, "a name is missing after %s",
+                       list_words[word].word);
     if (*rest != '=')
         return err_set(r->err, r->arena, "missing '=' after \"%s\"", nl->name);
     if (hash_find(lists, nl->name) != NULL)
-        return err_set(r->err, r->arena, "duplicate name \"%s\" for a named %s list", nl->name,
-                       list_words[word].what);
-    if (!option_value_string(r->arena, nl->name, cstr_skip_space(rest + 1), &text, r->err))
+        return err_set(r->err, r->arena, "duplicate name \"%s\" for a named %s list",
+                       nl->name, list_words[word].what);
+    if (!option_value_string(r->arena, nl->name, cstr_skip_space(rest + 1), &text,
+                             r->err))
         return false;
     nl->hide = hide;
     nl->cache = list_words[word].cache;
@@ -102,7 +109,7 @@ static bool named_list(struct reader *r, size_t word, const char *rest, bool hid
     return true;
 }
 
-/* ---- Options ---------------------------------------------------------------------------------- */
+/* ---- Options ---- */
 
 static bool is_main_option(void *arg, const char *name)
 {
@@ -115,8 +122,9 @@ static bool unknown_option(struct reader *r, const struct option_line *l)
     const char *part = unbuilt_option(arena_printf(r->arena, "main/%s", l->name));
 
     if (part != NULL)
-        return err_set(r->err, r->arena, "option \"%s\" is not built into this binary yet: %s",
-                       l->name, part);
+        return err_set(r->err, r->arena,
+                       "option \"%s\" is not built into this binary yet: %s", l->name,
+                       part);
     return err_set(r->err, r->arena, "main option \"%s\" unknown", l->as_written);
 }
 
@@ -139,22 +147,31 @@ static bool read_option(struct reader *r, const struct option_set *set, const ch
     return option_read(set, o, &r->cfg->main, &l, r->err);
 }
 
-/* Set after the file is read, so that -bP and the "set twice" check see what the file said. */
+/* Set after the file is read, so that -bP and the "set twice" check see what the file
+ * said. */
 static bool apply_defaults(struct reader *r)
 {
     const struct option_set set = {
-        .arena = r->arena, .cfg = r->cfg, .hooks = r->hooks, .later = put_off_option, .later_arg = r,
+        .arena = r->arena,
+        .cfg = r->cfg,
+        .hooks = r->hooks,
+        .later = put_off_option,
+        .later_arg = r,
     };
 
-    return option_defaults(&set, main_options_table, main_options_count, &r->cfg->main, r->err);
+    return option_defaults(&set, main_options_table, main_options_count, &r->cfg->main,
+                           r->err);
 }
 
 bool reader_main(struct reader *r)
 {
     const struct option_set set = {
-        .arena = r->arena, .cfg = r->cfg, .hooks = r->hooks,
+        .arena = r->arena,
+        .cfg = r->cfg,
+        .hooks = r->hooks,
         .set = r->option_set,
-        .later = put_off_option, .later_arg = r,
+        .later = put_off_option,
+        .later_arg = r,
     };
     const char *line;
     bool was;

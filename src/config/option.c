@@ -13,7 +13,7 @@
 #include "config/owner.h"
 #include "hooks.h"
 
-/* ---- The line ----------------------------------------------------------------------------- */
+/* ---- The line ---- */
 
 static const char *take_name(const char *s, char name[OPTION_NAME_MAX])
 {
@@ -26,8 +26,9 @@ static const char *take_name(const char *s, char name[OPTION_NAME_MAX])
     return cstr_skip_space(s);
 }
 
-void option_split(struct arena *a, const char *line, bool (*is)(void *arg, const char *name),
-                  void *arg, struct option_line *out)
+void option_split(struct arena *a, const char *line,
+                  bool (*is)(void *arg, const char *name), void *arg,
+                  struct option_line *out)
 {
     *out = (struct option_line){ 0 };
     out->rest = take_name(line, out->name);
@@ -36,7 +37,9 @@ void option_split(struct arena *a, const char *line, bool (*is)(void *arg, const
         out->rest = take_name(out->rest, out->name);
     }
     out->as_written = arena_strdup(a, out->name);
-    size_t prefix = cstr_starts(out->name, "no_") ? 3 : cstr_starts(out->name, "not_") ? 4 : 0;
+    size_t prefix = cstr_starts(out->name, "no_")    ? 3
+                    : cstr_starts(out->name, "not_") ? 4
+                                                     : 0;
 
     if (prefix != 0 && !is(arg, out->name)) {
         out->negated = true;
@@ -44,7 +47,8 @@ void option_split(struct arena *a, const char *line, bool (*is)(void *arg, const
     }
 }
 
-const struct option *option_find(const struct option *table, size_t count, const char *name)
+const struct option *option_find(const struct option *table, size_t count,
+                                 const char *name)
 {
     const struct option *found = table_find(table, count, sizeof(*table), name);
 
@@ -57,7 +61,7 @@ const struct option *option_find(const struct option *table, size_t count, const
     return found;
 }
 
-/* ---- Values by kind ------------------------------------------------------------------------ */
+/* ---- Values by kind ---- */
 
 /* One value on its way into its member. */
 struct setting {
@@ -84,8 +88,8 @@ static bool read_expr(const struct setting *v, const struct expr **out)
 
     *out = v->set->hooks->expr_compile(arena_of(v), text, &why);
     if (*out == NULL)
-        return err_set(v->err, arena_of(v), "the value of %s cannot be expanded: %s", v->name,
-                       why.msg != NULL ? why.msg : "syntax error");
+        return err_set(v->err, arena_of(v), "the value of %s cannot be expanded: %s",
+                       v->name, why.msg != NULL ? why.msg : "syntax error");
     return true;
 }
 
@@ -97,7 +101,8 @@ static bool read_expand_bool(const struct setting *v)
     if (!read_expr(v, out))
         return false;
     if ((*out)->constant != NULL && !option_value_bool((*out)->constant, &on))
-        return err_set(v->err, arena_of(v), "\"%s\" is not a valid value for the \"%s\" option",
+        return err_set(v->err, arena_of(v),
+                       "\"%s\" is not a valid value for the \"%s\" option",
                        (*out)->constant, v->name);
     return true;
 }
@@ -137,14 +142,16 @@ static bool read_name(const struct setting *v)
     uid_t uid;
     gid_t gid;
 
-    if (!option_value_string(arena_of(v), v->name, v->text, (const char **)v->member, v->err))
+    if (!option_value_string(arena_of(v), v->name, v->text, (const char **)v->member,
+                             v->err))
         return false;
     const char *name = *(const char **)v->member;
 
     if (v->option->kind == KIND_USER)
         return owner_user(name, &uid, NULL) ||
                err_set(v->err, arena_of(v), "user %s was not found", name);
-    return owner_group(name, &gid) || err_set(v->err, arena_of(v), "group %s was not found", name);
+    return owner_group(name, &gid) ||
+           err_set(v->err, arena_of(v), "group %s was not found", name);
 }
 
 static enum list_kind list_kind(enum option_kind kind)
@@ -167,8 +174,10 @@ static bool read_list(const struct setting *v)
         return s->later(s->later_arg, v->option, text, v->member);
     const struct match_list **out = v->member;
 
-    *out = s->hooks->list_compile(s->arena, list_kind(v->option->kind), text, s->cfg, &why);
-    return *out != NULL || err_set(v->err, s->arena, "bad list in %s: %s", v->name, why.msg);
+    *out =
+        s->hooks->list_compile(s->arena, list_kind(v->option->kind), text, s->cfg, &why);
+    return *out != NULL ||
+           err_set(v->err, s->arena, "bad list in %s: %s", v->name, why.msg);
 }
 
 static bool set_name(const struct setting *v, struct router_text *t, const char **value)
@@ -180,7 +189,8 @@ static bool set_name(const struct setting *v, struct router_text *t, const char 
     const char *equals = cstr_skip_space(end);
 
     if (!cstr_starts(v->text, "r_") || end - v->text < 3 || *equals != '=')
-        return err_set(v->err, arena_of(v), "\"r_<name> = <value>\" expected after %s", v->name);
+        return err_set(v->err, arena_of(v), "\"r_<name> = <value>\" expected after %s",
+                       v->name);
     t->name = arena_strndup(arena_of(v), v->text, (size_t)(end - v->text));
     *value = cstr_skip_space(equals + 1);
     return true;
@@ -252,19 +262,21 @@ static bool read_value(const struct setting *v)
     bug("option %s has no reader", v->name);
 }
 
-/* ---- A setting ------------------------------------------------------------------------------ */
+/* ---- A setting ---- */
 
 /* The text after the "=", or NULL when only the name is there. */
-static bool after_equals(const struct setting *v, const char *rest, bool boolean, const char **text)
+static bool after_equals(const struct setting *v, const char *rest, bool boolean,
+                         const char **text)
 {
     *text = NULL;
     if (*rest == '\0' && boolean)
         return true;
     if (*rest == '\0')
-        return err_set(v->err, arena_of(v), "unexpected end of line (data missing) after %s",
-                       v->name);
+        return err_set(v->err, arena_of(v),
+                       "unexpected end of line (data missing) after %s", v->name);
     if (*rest != '=' && boolean)
-        return err_set(v->err, arena_of(v), "extra characters follow boolean option %s", v->name);
+        return err_set(v->err, arena_of(v), "extra characters follow boolean option %s",
+                       v->name);
     if (*rest != '=')
         return err_set(v->err, arena_of(v), "missing \"=\" after %s", v->name);
     *text = cstr_skip_space(rest + 1);
@@ -276,8 +288,8 @@ bool option_bool_parse(const struct option_value *v, bool *out, struct err *err)
     bool on = true;
 
     if (v->text != NULL && v->text[0] != '\0' && !option_value_bool(v->text, &on))
-        return err_set(err, v->arena, "\"%s\" is not a valid value for the \"%s\" option", v->text,
-                       v->option->name);
+        return err_set(err, v->arena, "\"%s\" is not a valid value for the \"%s\" option",
+                       v->text, v->option->name);
     *out = on != v->negated;
     return true;
 }
@@ -291,14 +303,20 @@ static bool is_boolean(const struct option *o)
 static bool is_repeatable(const struct option *o)
 {
     return (o->flags & OPTION_REPEAT) != 0 || o->kind == KIND_CONDITION ||
-           o->kind == KIND_HEADERS_ADD || o->kind == KIND_HEADERS_REMOVE || o->kind == KIND_SET;
+           o->kind == KIND_HEADERS_ADD || o->kind == KIND_HEADERS_REMOVE ||
+           o->kind == KIND_SET;
 }
 
 static bool store(struct setting *v, void *target, bool negated)
 {
     struct option_value value = {
-        .arena = arena_of(v), .cfg = v->set->cfg, .hooks = v->set->hooks, .option = v->option,
-        .target = target, .text = v->text, .negated = negated,
+        .arena = arena_of(v),
+        .cfg = v->set->cfg,
+        .hooks = v->set->hooks,
+        .option = v->option,
+        .target = target,
+        .text = v->text,
+        .negated = negated,
     };
 
     if (v->option->kind == KIND_BOOL)
@@ -314,23 +332,28 @@ bool option_read(const struct option_set *s, const struct option *o, void *targe
                  const struct option_line *line, struct err *err)
 {
     struct setting v = {
-        .set = s, .option = o, .name = line->as_written, .err = err,
+        .set = s,
+        .option = o,
+        .name = line->as_written,
+        .err = err,
         .member = (char *)target + o->offset,
     };
 
     if (hash_find(s->set, o->name) != NULL && !is_repeatable(o))
-        return err_set(err, s->arena, "\"%s\" option set for the second time", line->as_written);
+        return err_set(err, s->arena, "\"%s\" option set for the second time",
+                       line->as_written);
     if (line->negated && !is_boolean(o))
         return err_set(err, s->arena, "negation prefix applied to a non-boolean option");
     if (!after_equals(&v, line->rest, is_boolean(o), &v.text))
         return false;
     if (line->negated && v.text != NULL)
-        return err_set(err, s->arena, "extra characters follow boolean option %s", v.name);
+        return err_set(err, s->arena, "extra characters follow boolean option %s",
+                       v.name);
     hash_put(s->set, o->name, (void *)(uintptr_t)o);
     return store(&v, target, line->negated);
 }
 
-/* ---- Defaults ------------------------------------------------------------------------------- */
+/* ---- Defaults ---- */
 
 static size_t plain_size(enum option_kind kind)
 {
@@ -356,7 +379,11 @@ bool option_defaults(const struct option_set *s, const struct option *table, siz
     for (size_t i = 0; i < count; i++) {
         const struct option *o = &table[i];
         struct setting v = {
-            .set = s, .option = o, .name = o->name, .err = err, .text = o->deflt,
+            .set = s,
+            .option = o,
+            .name = o->name,
+            .err = err,
+            .text = o->deflt,
             .member = (char *)target + o->offset,
         };
 
@@ -365,7 +392,8 @@ bool option_defaults(const struct option_set *s, const struct option *table, siz
         if (plain_size(o->kind) != 0)
             memcpy(v.member, o->deflt, plain_size(o->kind));
         else if (o->kind == KIND_STRING || o->kind == KIND_USER || o->kind == KIND_GROUP)
-            *(const char **)v.member = o->deflt; /* an escaped character stands for itself here */
+            *(const char **)v.member =
+                o->deflt; /* an escaped character stands for itself here */
         else if (!read_value(&v))
             return false;
     }

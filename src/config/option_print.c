@@ -56,7 +56,8 @@ static void show_times(struct shown *s, const struct time_list *t)
 {
     buf_add_cstr(s->out, " ");
     for (unsigned i = 0; t != NULL && i < t->count; i++)
-        buf_printf(s->out, "%s%s", i == 0 ? "" : ":", tod_interval_print(s->arena, t->seconds[i]));
+        buf_printf(s->out, "%s%s", i == 0 ? "" : ":",
+                   tod_interval_print(s->arena, t->seconds[i]));
 }
 
 /* The name of a constant user or group, however it was written. */
@@ -94,13 +95,15 @@ static void show_identities(struct shown *s, const struct expr *e, bool group)
                          : owner_user_name(s->arena, uids[i]));
 }
 
-/* Exim: several conditions are shown as one that nests them (t_readconf, "conditions are one"). */
+/* Exim: several conditions are shown as one that nests them (t_readconf, "conditions are
+ * one"). */
 static const char *join_conditions(struct arena *a, const struct router_text *t)
 {
     const char *all = t->value->text;
 
     while ((t = t->next) != NULL)
-        all = arena_printf(a, "${if and{{bool_lax{%s}}{bool_lax{%s}}}}", all, t->value->text);
+        all = arena_printf(a, "${if and{{bool_lax{%s}}{bool_lax{%s}}}}", all,
+                           t->value->text);
     return all;
 }
 
@@ -118,7 +121,8 @@ static const char *join_names(struct arena *a, const struct router_text *t)
     return buf_cstr(&b);
 }
 
-static const char *join_texts(struct arena *a, const struct router_text *t, const char *between)
+static const char *join_texts(struct arena *a, const struct router_text *t,
+                              const char *between)
 {
     struct buf b = buf_init(a, BUF_DEFAULT_CEILING);
 
@@ -130,7 +134,8 @@ static const char *join_texts(struct arena *a, const struct router_text *t, cons
     return buf_cstr(&b);
 }
 
-static void show_texts(struct shown *s, const struct option *o, const struct router_text *t)
+static void show_texts(struct shown *s, const struct option *o,
+                       const struct router_text *t)
 {
     if (t == NULL)
         show_text(s, NULL);
@@ -220,10 +225,12 @@ static int switch_state(const struct option *o, const void *member)
     return cstr_ieq(e->constant, "true") || cstr_ieq(e->constant, "yes");
 }
 
-bool option_print(struct arena *a, const struct option *o, const void *target, bool labels,
-                  struct buf *out)
+bool option_print(struct arena *a, const struct option *o, const void *target,
+                  bool labels, struct buf *out)
 {
-    struct shown s = { .arena = a, .out = out, .member = (const char *)target + o->offset };
+    struct shown s = { .arena = a,
+                       .out = out,
+                       .member = (const char *)target + o->offset };
 
     if ((o->flags & OPTION_ALIAS) != 0 || o->kind == KIND_DRIVER ||
         (o->kind == KIND_CUSTOM && o->custom->print == NULL))

@@ -46,8 +46,8 @@ static char escape(const char **s)
     return *p == 'n' ? '\n' : *p == 'r' ? '\r' : *p == 't' ? '\t' : *p;
 }
 
-bool option_value_string(struct arena *a, const char *name, const char *text, const char **out,
-                         struct err *err)
+bool option_value_string(struct arena *a, const char *name, const char *text,
+                         const char **out, struct err *err)
 {
     if (text[0] != '"') {
         *out = arena_strdup(a, text);
@@ -87,7 +87,8 @@ static bool digits(const char *s, int base, long *out, const char **end)
         s += hex ? 2 : 0;
     }
     for (int v; (v = hex_value(*s)) >= 0 && v < base; s++)
-        if (__builtin_mul_overflow(value, base, &value) || __builtin_add_overflow(value, v, &value))
+        if (__builtin_mul_overflow(value, base, &value) ||
+            __builtin_add_overflow(value, v, &value))
             return false;
     *out = negative ? -value : value;
     *end = s;
@@ -124,7 +125,8 @@ bool option_value_integer(struct arena *a, const char *name, const char *text, l
     if (!begins_number(text))
         return err_set(err, a, "integer expected for %s", name);
     if (!scaled(text, out, &has_unit, &end))
-        return err_set(err, a, "absolute value of integer \"%s\" is too large (overflow)", text);
+        return err_set(err, a, "absolute value of integer \"%s\" is too large (overflow)",
+                       text);
     if (*cstr_skip_space(end) != '\0')
         return err_set(err, a, "extra characters follow integer value for %s", name);
     return true;
@@ -140,7 +142,8 @@ bool option_value_kilo(struct arena *a, const char *name, const char *text, long
         return false;
     if (!scaled(text, out, &has_unit, &end) ||
         (!has_unit && __builtin_mul_overflow(*out, 1024L, out)))
-        return err_set(err, a, "absolute value of integer \"%s\" is too large (overflow)", text);
+        return err_set(err, a, "absolute value of integer \"%s\" is too large (overflow)",
+                       text);
     return true;
 }
 

@@ -51,14 +51,16 @@ const char *owner_user_name(struct arena *a, uid_t uid)
 {
     const struct passwd *pw = getpwuid(uid);
 
-    return pw != NULL ? arena_strdup(a, pw->pw_name) : arena_printf(a, "%lu", (unsigned long)uid);
+    return pw != NULL ? arena_strdup(a, pw->pw_name)
+                      : arena_printf(a, "%lu", (unsigned long)uid);
 }
 
 const char *owner_group_name(struct arena *a, gid_t gid)
 {
     const struct group *gr = getgrgid(gid);
 
-    return gr != NULL ? arena_strdup(a, gr->gr_name) : arena_printf(a, "%lu", (unsigned long)gid);
+    return gr != NULL ? arena_strdup(a, gr->gr_name)
+                      : arena_printf(a, "%lu", (unsigned long)gid);
 }
 
 bool owner_user_list(struct arena *a, const char *list, const uid_t **out, size_t *count,
@@ -118,7 +120,8 @@ bool owner_resolve(struct arena *a, const struct expr **user, const struct expr 
                err_set(err, a, "group %s was not found", g->constant);
     }
     if (!out->uid_fixed || out->gid == none)
-        return true; /* a number that nobody has: the driver must find a group elsewhere */
+        return true; /* a number that nobody has: the driver must find a group elsewhere
+                      */
     out->gid_fixed = true;
     return group_of_user(a, group, out->gid);
 }
@@ -141,7 +144,8 @@ bool owner_allowed(const struct stat *st)
     uid_t uid;
     gid_t gid;
 
-    if (st->st_uid != 0 && !(owner_user(CONFIGURE_OWNER, &uid, NULL) && st->st_uid == uid))
+    if (st->st_uid != 0 &&
+        !(owner_user(CONFIGURE_OWNER, &uid, NULL) && st->st_uid == uid))
         return false;
     if ((st->st_mode & S_IWOTH) != 0)
         return false;

@@ -9,7 +9,7 @@
 #include "config/source.h"
 #include "hooks.h"
 
-/* ---- acl --------------------------------------------------------------------------------------- */
+/* ---- acl ---- */
 
 struct place {
     const char *file;
@@ -43,13 +43,14 @@ static void add_line(struct reader *r, struct acl_text *t, const char *line)
     if (t->count == t->cap) {
         size_t old = (size_t)t->cap, cap = old == 0 ? 32 : old * 2;
 
-        t->lines = arena_realloc(r->arena, t->lines, old * sizeof(*t->lines), cap * sizeof(*t->lines));
-        t->places =
-            arena_realloc(r->arena, t->places, old * sizeof(*t->places), cap * sizeof(*t->places));
+        t->lines = arena_realloc(r->arena, t->lines, old * sizeof(*t->lines),
+                                 cap * sizeof(*t->lines));
+        t->places = arena_realloc(r->arena, t->places, old * sizeof(*t->places),
+                                  cap * sizeof(*t->places));
         t->cap = (int)cap;
     }
-    t->places[t->count] =
-        (struct place){ .file = source_filename(r->source), .line = source_number(r->source) };
+    t->places[t->count] = (struct place){ .file = source_filename(r->source),
+                                          .line = source_number(r->source) };
     t->lines[t->count++] = line;
 }
 
@@ -75,7 +76,8 @@ static bool finish_acl(struct reader *r, struct acl_text *t)
 
     if (t->name == NULL)
         return true;
-    struct acl *acl = r->hooks->acl_parse(r->arena, t->name, t->lines, t->count, r->cfg, &why);
+    struct acl *acl =
+        r->hooks->acl_parse(r->arena, t->name, t->lines, t->count, r->cfg, &why);
 
     if (acl == NULL && t->count > 0)
         return bad_acl(r, t);
@@ -127,7 +129,7 @@ bool reader_acls(struct reader *r)
     return finish_acl(r, &t);
 }
 
-/* ---- retry, rewrite ------------------------------------------------------------------------------ */
+/* ---- retry, rewrite ---- */
 
 /* Both kinds of rule are parsed from one line each, and begin with their `next`. */
 typedef void *rule_parse(struct reader *r, const char *line);

@@ -53,9 +53,7 @@ static struct source *new_source(struct arena *a, struct macros *m)
 {
     struct source *l = arena_new_obj(a, struct source);
 
-    *l = (struct source){
-        .arena = a, .macros = m, .line = buf_init(a, LINE_CEILING)
-    };
+    *l = (struct source){ .arena = a, .macros = m, .line = buf_init(a, LINE_CEILING) };
     l->markers_end = &l->markers;
     return l;
 }
@@ -97,7 +95,9 @@ static bool slurp(struct arena *a, int fd, struct file *f, bool check, struct er
               err_sys(err, a, errno, "failed to stat configuration file %s", name);
 
     if (ok && check && !owner_allowed(&st))
-        ok = err_set(err, a, "Exim configuration file %s has the wrong owner, group, or mode", name);
+        ok = err_set(err, a,
+                     "Exim configuration file %s has the wrong owner, group, or mode",
+                     name);
     if (ok && !S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
         ok = err_set(err, a, "configuration file %s is not a file", name);
     if (ok && !fd_slurp(a, fd, FILE_MAX, &text))
@@ -112,8 +112,8 @@ static bool slurp(struct arena *a, int fd, struct file *f, bool check, struct er
     return true;
 }
 
-struct source *source_open(struct arena *a, const char *filename, bool check, struct macros *m,
-                         struct err *err)
+struct source *source_open(struct arena *a, const char *filename, bool check,
+                           struct macros *m, struct err *err)
 {
     struct source *l = new_source(a, m);
     struct file *f = new_file(a, arena_strdup(a, filename));
@@ -127,7 +127,8 @@ struct source *source_open(struct arena *a, const char *filename, bool check, st
     return l;
 }
 
-struct source *source_open_text(struct arena *a, const char *name, const char *text, struct macros *m)
+struct source *source_open_text(struct arena *a, const char *name, const char *text,
+                                struct macros *m)
 {
     struct source *l = new_source(a, m);
 
@@ -196,7 +197,8 @@ static const char *include_path(struct source *l, const char *name)
 
     if (name[0] == '/' || slash == NULL)
         return name;
-    return arena_printf(l->arena, "%.*s%s", (int)(slash + 1 - l->file->name), l->file->name, name);
+    return arena_printf(l->arena, "%.*s%s", (int)(slash + 1 - l->file->name),
+                        l->file->name, name);
 }
 
 static bool include(struct source *l, const char *name, bool if_exists, struct err *err)
@@ -208,9 +210,11 @@ static bool include(struct source *l, const char *name, bool if_exists, struct e
     if (name[0] == '\0')
         return err_set(err, l->arena, "a file name is missing after .include");
     if (if_exists && name[0] != '/')
-        return err_set(err, l->arena, ".include specifies a non-absolute path \"%s\"", name);
+        return err_set(err, l->arena, ".include specifies a non-absolute path \"%s\"",
+                       name);
     if (l->depth++ >= INCLUDE_DEPTH)
-        return err_set(err, l->arena, "files are included more than %d deep", INCLUDE_DEPTH);
+        return err_set(err, l->arena, "files are included more than %d deep",
+                       INCLUDE_DEPTH);
     name = arena_strdup(l->arena, include_path(l, name));
     int fd = fd_open(name, O_RDONLY, 0);
 
@@ -219,7 +223,8 @@ static bool include(struct source *l, const char *name, bool if_exists, struct e
         return true;
     }
     if (fd < 0)
-        return err_sys(err, l->arena, errno, "failed to open included configuration file %s", name);
+        return err_sys(err, l->arena, errno,
+                       "failed to open included configuration file %s", name);
     struct file *f = new_file(l->arena, name);
 
     if (!slurp(l->arena, fd, f, false, err))
@@ -243,8 +248,17 @@ static void open_condition(struct source *l, bool taken)
     l->condition = c;
 }
 
-enum word { WORD_IFDEF, WORD_IFNDEF, WORD_ELIFDEF, WORD_ELIFNDEF, WORD_ELSE, WORD_ENDIF, WORD_NONE };
-static const char *const words[] = { ".ifdef", ".ifndef", ".elifdef", ".elifndef", ".else", ".endif" };
+enum word {
+    WORD_IFDEF,
+    WORD_IFNDEF,
+    WORD_ELIFDEF,
+    WORD_ELIFNDEF,
+    WORD_ELSE,
+    WORD_ENDIF,
+    WORD_NONE
+};
+static const char *const words[] = { ".ifdef",    ".ifndef", ".elifdef",
+                                     ".elifndef", ".else",   ".endif" };
 
 static enum word which_word(const char *s)
 {
@@ -289,7 +303,8 @@ static const char *after_word(const char *s, const char *word)
 }
 
 /* Conditionals and inclusions. *done: the line was one, or is left out. */
-static bool directive(struct source *l, const char *s, bool replaced, bool *done, struct err *err)
+static bool directive(struct source *l, const char *s, bool replaced, bool *done,
+                      struct err *err)
 {
     enum word w = s[0] == '.' ? which_word(s) : WORD_NONE;
     const char *rest;
@@ -318,7 +333,8 @@ static void drop_space(struct buf *b)
 
 enum got { GOT_ERROR, GOT_END, GOT_NOTHING, GOT_LINE };
 
-/* One physical line with its macros replaced; GOT_NOTHING: it is a comment or was a directive. */
+/* One physical line with its macros replaced; GOT_NOTHING: it is a comment or was a
+ * directive. */
 static enum got next_part(struct source *l, const char **part, struct err *err)
 {
     char *raw = next_physical(l);

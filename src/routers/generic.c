@@ -11,7 +11,7 @@
 #include "routers/router.h"
 #include "transports/transport.h"
 
-/* ---- Options that set two members ------------------------------------------------------------- */
+/* ---- Options that set two members ---- */
 
 static bool read_verify(const struct option_value *v, struct err *err)
 {
@@ -34,7 +34,8 @@ static bool read_fail_verify(const struct option_value *v, struct err *err)
 }
 
 static const struct option_custom verify = { .boolean = true, .read = read_verify };
-static const struct option_custom fail_verify = { .boolean = true, .read = read_fail_verify };
+static const struct option_custom fail_verify = { .boolean = true,
+                                                  .read = read_fail_verify };
 
 #define R struct router
 /* clang-format off */
@@ -95,7 +96,7 @@ const struct option router_options[] = {
 /* clang-format on */
 const size_t router_option_count = ARRAY_LEN(router_options);
 
-/* ---- Checks ------------------------------------------------------------------------------------ */
+/* ---- Checks ---- */
 
 static bool check_self(struct router *r, struct arena *a, struct err *err)
 {
@@ -116,7 +117,8 @@ static bool check_self(struct router *r, struct arena *a, struct err *err)
 
     r->self_rewrite = cstr_starts(domain, "rewrite:");
     r->self_action = SELF_REROUTE;
-    r->self_reroute_domain = r->self_rewrite ? cstr_skip_space(domain + strlen("rewrite:")) : domain;
+    r->self_reroute_domain =
+        r->self_rewrite ? cstr_skip_space(domain + strlen("rewrite:")) : domain;
     return true;
 }
 
@@ -128,7 +130,8 @@ static const struct router *find(const struct config *cfg, const char *name)
     return NULL;
 }
 
-static bool follows(const struct config *cfg, const struct router *first, const struct router *second)
+static bool follows(const struct config *cfg, const struct router *first,
+                    const struct router *second)
 {
     size_t i = 0;
 
@@ -145,19 +148,22 @@ static bool link_routers(struct router *r, const struct driver_check *c, struct 
             return err_set(err, c->arena, "new_router \"%s\" not found for \"%s\" router",
                            r->pass_router, r->name);
         if (!follows(c->cfg, r, r->pass_to))
-            return err_set(err, c->arena, "new_router \"%s\" does not follow \"%s\" router",
+            return err_set(err, c->arena,
+                           "new_router \"%s\" does not follow \"%s\" router",
                            r->pass_router, r->name);
     }
     if (r->redirect_router != NULL) {
         r->redirect_to = find(c->cfg, r->redirect_router);
         if (r->redirect_to == NULL)
-            return err_set(err, c->arena, "redirect_router \"%s\" not found for \"%s\" router",
+            return err_set(err, c->arena,
+                           "redirect_router \"%s\" not found for \"%s\" router",
                            r->redirect_router, r->name);
     }
     return true;
 }
 
-static bool check_transport(struct router *r, const struct driver_check *c, struct err *err)
+static bool check_transport(struct router *r, const struct driver_check *c,
+                            struct err *err)
 {
     unsigned flags = r->driver->flags;
 
@@ -167,7 +173,8 @@ static bool check_transport(struct router *r, const struct driver_check *c, stru
            err_set(err, c->arena, "a transport must not be set for this router");
 }
 
-static bool find_transport(struct router *r, const struct driver_check *c, struct err *err)
+static bool find_transport(struct router *r, const struct driver_check *c,
+                           struct err *err)
 {
     if (r->transport == NULL || r->transport->constant == NULL)
         return true;
@@ -176,7 +183,8 @@ static bool find_transport(struct router *r, const struct driver_check *c, struc
            err_set(err, c->arena, "transport \"%s\" not found", r->transport->constant);
 }
 
-static bool check(void *instance, void *next, const struct driver_check *c, struct err *err)
+static bool check(void *instance, void *next, const struct driver_check *c,
+                  struct err *err)
 {
     struct router *r = instance;
 
@@ -189,7 +197,8 @@ static bool check(void *instance, void *next, const struct driver_check *c, stru
         r->fallback_list = host_list_parse(c->arena, r->fallback_hosts, false);
     struct owner_ids ids;
 
-    if (!check_self(r, c->arena, err) || !link_routers(r, c, err) || !check_transport(r, c, err) ||
+    if (!check_self(r, c->arena, err) || !link_routers(r, c, err) ||
+        !check_transport(r, c, err) ||
         !owner_resolve(c->arena, &r->user, &r->group, &ids, err))
         return false;
     r->uid_fixed = ids.uid_fixed;
@@ -201,7 +210,7 @@ static bool check(void *instance, void *next, const struct driver_check *c, stru
     return find_transport(r, c, err);
 }
 
-/* ---- The family ---------------------------------------------------------------------------------- */
+/* ---- The family ---- */
 
 static bool driver(size_t i, struct driver_info *out)
 {
@@ -211,8 +220,10 @@ static bool driver(size_t i, struct driver_info *out)
     if (i >= count)
         return false;
     *out = (struct driver_info){
-        .name = all[i]->name, .instance_size = all[i]->instance_size,
-        .options = all[i]->options, .option_count = all[i]->option_count,
+        .name = all[i]->name,
+        .instance_size = all[i]->instance_size,
+        .options = all[i]->options,
+        .option_count = all[i]->option_count,
     };
     return true;
 }
@@ -237,7 +248,14 @@ static const char *driver_name(const void *instance)
 }
 
 const struct driver_family generic_routers = {
-    .section = "routers", .noun = "router", .base_size = sizeof(struct router),
-    .options = router_options, .option_count = &router_option_count,
-    .driver = driver, .init = init, .name = name_of, .driver_name = driver_name, .check = check,
+    .section = "routers",
+    .noun = "router",
+    .base_size = sizeof(struct router),
+    .options = router_options,
+    .option_count = &router_option_count,
+    .driver = driver,
+    .init = init,
+    .name = name_of,
+    .driver_name = driver_name,
+    .check = check,
 };

@@ -51,21 +51,24 @@ const struct transport *transport_find(const struct config *c, const char *name)
     return NULL;
 }
 
-/* ---- Checks ------------------------------------------------------------------------------------ */
+/* ---- Checks ---- */
 
-static bool check_shadow(struct transport *t, const struct driver_check *c, struct err *err)
+static bool check_shadow(struct transport *t, const struct driver_check *c,
+                         struct err *err)
 {
     if (t->shadow_transport == NULL)
         return true;
     if ((t->driver->flags & TRANSPORT_LOCAL) == 0)
-        return err_set(err, c->arena, "shadow transport not allowed on non-local transport %s",
-                       t->name);
+        return err_set(err, c->arena,
+                       "shadow transport not allowed on non-local transport %s", t->name);
     t->shadow_instance = transport_find(c->cfg, t->shadow_transport);
     return t->shadow_instance != NULL ||
-           err_set(err, c->arena, "shadow transport \"%s\" not found", t->shadow_transport);
+           err_set(err, c->arena, "shadow transport \"%s\" not found",
+                   t->shadow_transport);
 }
 
-static bool check_rewrite(struct transport *t, const struct driver_check *c, struct err *err)
+static bool check_rewrite(struct transport *t, const struct driver_check *c,
+                          struct err *err)
 {
     const struct rewrite_rule **end = &t->rewrite_rules;
 
@@ -84,7 +87,8 @@ static bool check_rewrite(struct transport *t, const struct driver_check *c, str
     return true;
 }
 
-static bool check(void *instance, void *next, const struct driver_check *c, struct err *err)
+static bool check(void *instance, void *next, const struct driver_check *c,
+                  struct err *err)
 {
     struct transport *t = instance;
     struct owner_ids ids;
@@ -93,7 +97,8 @@ static bool check(void *instance, void *next, const struct driver_check *c, stru
     if (!driver_option_set(c, "retry_use_local_part"))
         t->retry_use_local_part = (t->driver->flags & TRANSPORT_LOCAL) != 0;
     if (t->body_only && t->headers_only)
-        return err_set(err, c->arena, "%s transport: body_only and headers_only are mutually exclusive",
+        return err_set(err, c->arena,
+                       "%s transport: body_only and headers_only are mutually exclusive",
                        t->name);
     if (!check_shadow(t, c, err) || !check_rewrite(t, c, err) ||
         !owner_resolve(c->arena, &t->user, &t->group, &ids, err))
@@ -105,7 +110,7 @@ static bool check(void *instance, void *next, const struct driver_check *c, stru
     return t->driver->check == NULL || t->driver->check(t, c->cfg, c->arena, err);
 }
 
-/* ---- The family ---------------------------------------------------------------------------------- */
+/* ---- The family ---- */
 
 static bool driver(size_t i, struct driver_info *out)
 {
@@ -115,8 +120,10 @@ static bool driver(size_t i, struct driver_info *out)
     if (i >= count)
         return false;
     *out = (struct driver_info){
-        .name = all[i]->name, .instance_size = all[i]->instance_size,
-        .options = all[i]->options, .option_count = all[i]->option_count,
+        .name = all[i]->name,
+        .instance_size = all[i]->instance_size,
+        .options = all[i]->options,
+        .option_count = all[i]->option_count,
     };
     return true;
 }
@@ -141,7 +148,14 @@ static const char *driver_name(const void *instance)
 }
 
 const struct driver_family generic_transports = {
-    .section = "transports", .noun = "transport", .base_size = sizeof(struct transport),
-    .options = transport_options, .option_count = &transport_option_count,
-    .driver = driver, .init = init, .name = name_of, .driver_name = driver_name, .check = check,
+    .section = "transports",
+    .noun = "transport",
+    .base_size = sizeof(struct transport),
+    .options = transport_options,
+    .option_count = &transport_option_count,
+    .driver = driver,
+    .init = init,
+    .name = name_of,
+    .driver_name = driver_name,
+    .check = check,
 };

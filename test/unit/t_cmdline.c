@@ -20,7 +20,6 @@
 MODE_STUB(cmd_bt)
 MODE_STUB(cmd_bv)
 MODE_STUB(cmd_be)
-MODE_STUB(cmd_bf)
 MODE_STUB(cmd_bh)
 MODE_STUB(cmd_bp_queue)
 MODE_STUB(cmd_bP)
@@ -102,9 +101,7 @@ static const char *describe(struct arena *a, const struct cmd_line *c)
     const struct { const char *name, *value; } texts[] = {
         { "oMa", c->oMa }, { "oMaa", c->oMaa }, { "oMai", c->oMai }, { "oMas", c->oMas },
         { "oMi", c->oMi }, { "oMm", c->oMm }, { "oMr", c->oMr }, { "oMs", c->oMs }, { "oMt", c->oMt },
-        { "oA", c->oA }, { "bf", c->bf_user }, { "bF", c->bf_system }, { "bfd", c->bf_domain },
-        { "bfl", c->bf_local_part }, { "bfp", c->bf_prefix }, { "bfs", c->bf_suffix },
-        { "bem", c->be_message }, { "L", c->log_tag }, { "z", c->log_text }, { "ret", c->dsn_ret },
+        { "oA", c->oA }, { "bem", c->be_message }, { "L", c->log_tag }, { "z", c->log_text }, { "ret", c->dsn_ret },
         { "envid", c->dsn_envid }, { "notify", c->dsn_notify },
     };
 
@@ -213,8 +210,6 @@ static const struct { const char *line, *want; } accepted[] = {
     { "exim -bvs x",                  "bvs 'x'" },
     { "exim -be '$x' y",              "be '$x' 'y'" },
     { "exim -bem /m x",               "bem bem=/m 'x'" },
-    { "exim -bf /f -bfd d -bfl l -bfp p -bfs s", "bf bf=/f bfd=d bfl=l bfp=p bfs=s" },
-    { "exim -bF /s -bf /f",           "bf bf=/f bF=/s" },
     { "exim -bP -n queue_only",       "bP n 'queue_only'" },
     { "exim -bV",                     "bV" },
     { "exim --version",               "bV" },
@@ -296,8 +291,8 @@ static const struct { const char *line, *want; } refused[] = {
     { "exim -DX=1 -DX=2",      "exim: duplicated -D in command line\n" },
     { "exim -X",               "exim: string expected after -X\n" },
     { "exim -z",               "exim: file name expected after -z\n" },
-    { "exim -bf",              "exim: file name expected after -bf\n" },
-    { "exim -bfl",             "exim: string expected after -bfl\n" },
+    { "exim -bf /f", "exim: option -bf is not built into this binary yet: Exim and Sieve filters\n" },
+    { "exim -oA",              "exim: string expected after -oA\n" },
     { "exim -R",               "exim: string expected after -R\n" },
     { "exim -qSf",             "exim: string expected after -S\n" },
     { "exim -bd -bs",          CLASH },

@@ -495,16 +495,21 @@ static void a_macro_that_doubles_is_stopped(void **state)
 
 /* ---- -bP ---- */
 
+struct print {
+    const char *what, *kind;
+    bool admin, no_labels;
+    const char *want;
+};
+
 /* What readconf_print writes to stdout. */
-static const char *printed(struct arena *a, const struct config *c, const char *what, const char *kind,
-                           bool admin, bool no_labels)
+static const char *printed(struct arena *a, const struct config *c, const struct print *p)
 {
     char *out = NULL;
     size_t n = 0;
     FILE *real = stdout;
 
     stdout = open_memstream(&out, &n);
-    readconf_print(c, what, kind, admin, no_labels);
+    readconf_print(c, p->what, p->kind, p->admin, p->no_labels);
     fclose(stdout);
     stdout = real;
     const char *copy = arena_strdup(a, out);
@@ -520,7 +525,7 @@ static const char config_text[] =
     "begin routers\nr:\n  driver = fake\n  hide data = d\n begin retry\n * * F\n";
 
 /* clang-format off */
-static const struct { const char *what, *kind; bool admin, no_labels; const char *want; } prints[] = {
+static const struct print prints[] = {
     { "queue_only",   NULL, true,  false, "no_queue_only\n" },
     { "queue_only",   NULL, true,  true,  "no_queue_only\n" },
     { "bi_command",   NULL, true,  false, "bi_command = secret\n" },
@@ -570,12 +575,13 @@ static void settings_are_printed_as_exim_does(void **state)
     if (c == NULL)
         fail_msg("%s", err.msg);
     for (size_t i = 0; i < ARRAY_LEN(prints); i++)
-        CHECK_STR(prints[i].what,
-                  printed(a, c, prints[i].what, prints[i].kind, prints[i].admin, prints[i].no_labels),
-                  prints[i].want);
-    assert_non_null(strstr(printed(a, c, "macros", NULL, true, false), "\n_HAVE_TLS=y\n"));
-    assert_string_equal(printed(a, c, "macros", NULL, false, false), "");
-    assert_non_null(strstr(printed(a, c, "all", NULL, true, false), "\nno_queue_only\n"));
+        CHECK_STR(prints[i].what, printed(a, c, &prints[i]), prints[i].want);
+    const struct print macros = { .what = "macros", .admin = true }, denied = { .what = "macros" };
+    const struct print all = { .what = "all", .admin = true };
+
+    assert_non_null(strstr(printed(a, c, &macros), "\n_HAVE_TLS=y\n"));
+    assert_string_equal(printed(a, c, &denied), "");
+    assert_non_null(strstr(printed(a, c, &all), "\nno_queue_only\n"));
 }
 
 int main(void)
