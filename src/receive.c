@@ -43,7 +43,8 @@ const char *receive_who(struct receive *r)
 
 static const char *from_whom(struct receive *r)
 {
-    return arena_printf(r->m->arena, "from <%s> %s", r->m->sender, session_host_and_ident(r->s, true, false));
+    return arena_printf(r->m->arena, "from <%s> %s", r->m->sender,
+                        session_host_and_ident(r->s, true, false));
 }
 
 const char *receive_reply_lines(struct receive *r, const char *code, const char *text)
@@ -60,8 +61,8 @@ const char *receive_reply_lines(struct receive *r, const char *code, const char 
         size_t len = one ? strlen(text) : strcspn(text, "\n");
         bool last = text[len] == '\0' || text[len + 1] == '\0';
 
-        buf_printf(&b, "%s%c%s%s%.*s", code, last ? ' ' : '-', extended != NULL ? extended : "", space,
-                   (int)len, text);
+        buf_printf(&b, "%s%c%s%s%.*s", code, last ? ' ' : '-',
+                   extended != NULL ? extended : "", space, (int)len, text);
         if (last)
             break;
         buf_add_char(&b, '\n');
@@ -73,9 +74,12 @@ const char *receive_reply_lines(struct receive *r, const char *code, const char 
     return buf_cstr(&b);
 }
 
-struct receive_result receive_refuse(struct receive *r, enum receive_rc rc, const char *code, const char *text)
+struct receive_result receive_refuse(struct receive *r, enum receive_rc rc,
+                                     const char *code, const char *text)
 {
-    return (struct receive_result){ .rc = rc, .error = text, .reply = receive_reply_lines(r, code, text) };
+    return (struct receive_result){ .rc = rc,
+                                    .error = text,
+                                    .reply = receive_reply_lines(r, code, text) };
 }
 
 static void copy_tls(struct message *m, const struct tls_info *t)
@@ -121,11 +125,13 @@ static void fill_message(struct receive *r)
     m->interface_address = s->interface_address;
     m->interface_port = s->interface_port;
     m->received_protocol = s->received_protocol;
-    if (s->active_hostname != NULL && strcmp(s->active_hostname, r->e->config->primary_hostname) != 0)
+    if (s->active_hostname != NULL &&
+        strcmp(s->active_hostname, r->e->config->primary_hostname) != 0)
         m->smtp_active_hostname = s->active_hostname;
     m->sender_host_authenticated = s->host_authenticated;
     m->authenticated_id = s->authenticated_id;
-    m->local = m->sender_local = (r->local || !s->smtp_input) && !s->batched && !m->sender_forced;
+    m->local = m->sender_local =
+        (r->local || !s->smtp_input) && !s->batched && !m->sender_forced;
     m->allow_unqualified_sender = s->sender_unqualified_ok;
     m->allow_unqualified_recipient = s->recipient_unqualified_ok;
     m->acl_c = copy_variables(m->arena, s->acl_c);
@@ -136,17 +142,20 @@ static struct receive_result spool_failed(struct receive *r)
 {
     bool full = r->err.sys_errno == ENOSPC || r->err.sys_errno == EDQUOT;
 
-    receive_log(r, LOG_MAIN | LOG_PANIC, "spool file error: %s", r->err.msg != NULL ? r->err.msg : "unknown");
+    receive_log(r, LOG_MAIN | LOG_PANIC, "spool file error: %s",
+                r->err.msg != NULL ? r->err.msg : "unknown");
     if (r->writer != NULL)
         spool_abandon(r->writer);
     r->writer = NULL;
     return receive_refuse(r, RECEIVE_DEFERRED, full ? "452" : "451",
-                          full ? "Space shortage, please try later" : "Error while writing spool file");
+                          full ? "Space shortage, please try later"
+                               : "Error while writing spool file");
 }
 
 static const char *host_only(struct receive *r)
 {
-    return r->s->fullhost != NULL ? r->s->fullhost : session_host_and_ident(r->s, false, false);
+    return r->s->fullhost != NULL ? r->s->fullhost
+                                  : session_host_and_ident(r->s, false, false);
 }
 
 static struct receive_result lost(struct receive *r, bool after_header)
@@ -155,8 +164,10 @@ static struct receive_result lost(struct receive *r, bool after_header)
 
     if (r->err.msg != NULL && strcmp(r->err.msg, "timeout") == 0) {
         if (r->s->smtp_input)
-            receive_log(r, LOG_MAIN, "SMTP data timeout (message abandoned) on connection from %s F=<%s>",
-                        host_only(r), sender);
+            receive_log(
+                r, LOG_MAIN,
+                "SMTP data timeout (message abandoned) on connection from %s F=<%s>",
+                host_only(r), sender);
         else
             receive_log(r, LOG_MAIN, "timed out while reading local message");
     } else if (r->err.msg != NULL && strcmp(r->err.msg, "SIGTERM") == 0) {
@@ -166,8 +177,10 @@ static struct receive_result lost(struct receive *r, bool after_header)
         DEBUG(D_RECEIVE) debug_printf("message given up by the client between chunks\n");
     } else if (r->s->smtp_input && log_wants(r->e->log, L_lost_incoming_connection)) {
         r->m->id[0] = '\0'; /* there is no message */
-        receive_log(r, LOG_MAIN, "SMTP connection from %s lost while reading message data (%sheader)",
-                    session_host_and_ident(r->s, false, true), after_header ? "after " : "");
+        receive_log(r, LOG_MAIN,
+                    "SMTP connection from %s lost while reading message data (%sheader)",
+                    session_host_and_ident(r->s, false, true),
+                    after_header ? "after " : "");
     }
     if (r->writer != NULL)
         spool_abandon(r->writer);
@@ -179,14 +192,21 @@ static struct receive_result header_refused(struct receive *r, enum receive_read
 {
     const struct main_options *o = &r->e->config->main;
     bool line = rc == RECEIVE_READ_LINE_TOO_LONG;
-    const char *text = line ? "A message header line is too long" : "Message header is ridiculously long";
+    const char *text = line ? "A message header line is too long"
+                            : "Message header is ridiculously long";
 
     if (line)
-        receive_log(r, LOG_MAIN, "overlong message header line received from %s (more than %ld characters): "
-                    "message abandoned", host_only(r), o->header_line_maxsize);
+        receive_log(
+            r, LOG_MAIN,
+            "overlong message header line received from %s (more than %ld characters): "
+            "message abandoned",
+            host_only(r), o->header_line_maxsize);
     else
-        receive_log(r, LOG_MAIN, "ridiculously long message header received from %s (more than %ld characters): "
-                    "message abandoned", host_only(r), o->header_maxsize);
+        receive_log(r, LOG_MAIN,
+                    "ridiculously long message header received from %s (more than %ld "
+                    "characters): "
+                    "message abandoned",
+                    host_only(r), o->header_maxsize);
     return receive_refuse(r, RECEIVE_REJECTED, "552", text);
 }
 
@@ -195,10 +215,12 @@ static struct receive_result too_big(struct receive *r, int64_t limit)
     if (log_wants(r->e->log, L_size_reject))
         log_write_reject(r->e->log, LOG_MAIN | LOG_REJECT, r->m->id, NULL,
                          "rejected %s: message too big: read=%lld max=%lld", from_whom(r),
-                         (long long)(receive_log_size(r->m) + r->body_size), (long long)limit);
+                         (long long)(receive_log_size(r->m) + r->body_size),
+                         (long long)limit);
     spool_abandon(r->writer);
     r->writer = NULL;
-    return receive_refuse(r, RECEIVE_REJECTED, "552", "Message size exceeds maximum permitted");
+    return receive_refuse(r, RECEIVE_REJECTED, "552",
+                          "Message size exceeds maximum permitted");
 }
 
 static int64_t size_limit(struct receive *r)
@@ -211,10 +233,13 @@ static int64_t size_limit(struct receive *r)
     if (r->e->config->main.message_size_limit == NULL)
         return limit;
     receive_context(r, &ctx);
-    return expand_int(&ctx, r->e->config->main.message_size_limit, &limit) == EXPAND_OK ? limit : 50 * 1024 * 1024;
+    return expand_int(&ctx, r->e->config->main.message_size_limit, &limit) == EXPAND_OK
+               ? limit
+               : 50 * 1024 * 1024;
 }
 
-/* Envelope addresses by the F and T rules; header lines by the others, which also qualifies. */
+/* Envelope addresses by the F and T rules; header lines by the others, which also
+ * qualifies. */
 static void rewrite_all(struct receive *r)
 {
     const struct rewrite_rule *rules = r->e->config->rewrite_rules;
@@ -226,8 +251,8 @@ static void rewrite_all(struct receive *r)
     if (rules != NULL && *m->sender != '\0' && !m->sender_rewritten)
         m->sender = rewrite_address(&ctx, rules, m->sender, REWRITE_ENV_FROM, &whole);
     for (size_t i = 0; rules != NULL && i < m->recipient_count; i++)
-        m->recipients[i].address =
-            rewrite_address(&ctx, rules, m->recipients[i].address, REWRITE_ENV_TO, &whole);
+        m->recipients[i].address = rewrite_address(&ctx, rules, m->recipients[i].address,
+                                                   REWRITE_ENV_TO, &whole);
     rewrite_headers(&ctx, rules, m);
 }
 
@@ -270,16 +295,19 @@ static struct receive_result commit(struct receive *r)
         return spool_failed(r);
     receive_log_arrival(r);
     if (m->fake_response != NULL) {
-        static const char text[] = "Your message has been rejected but is being kept for evaluation.\n"
-                                   "If it was a legitimate message, it may still be delivered to the target\n"
-                                   "recipient(s).";
-        struct receive_result fake = receive_refuse(
-            r, keep ? RECEIVE_OK : RECEIVE_DISCARDED, m->fake_response, m->fake_response_text != NULL ? m->fake_response_text : text);
+        static const char text[] =
+            "Your message has been rejected but is being kept for evaluation.\n"
+            "If it was a legitimate message, it may still be delivered to the target\n"
+            "recipient(s).";
+        struct receive_result fake =
+            receive_refuse(r, keep ? RECEIVE_OK : RECEIVE_DISCARDED, m->fake_response,
+                           m->fake_response_text != NULL ? m->fake_response_text : text);
         return fake;
     }
     struct receive_result ok = { .rc = keep ? RECEIVE_OK : RECEIVE_DISCARDED };
-    ok.reply = r->accept_message != NULL ? receive_reply_lines(r, "250", r->accept_message)
-                                         : arena_printf(m->arena, "250 OK id=%s", m->id);
+    ok.reply = r->accept_message != NULL
+                   ? receive_reply_lines(r, "250", r->accept_message)
+                   : arena_printf(m->arena, "250 OK id=%s", m->id);
     return ok;
 }
 
@@ -314,8 +342,8 @@ static struct receive_result receive_body(struct receive *r)
     return done;
 }
 
-struct receive_result receive_message(struct session *s, struct message *m, struct receive_source *src,
-                                      bool extract_recipients)
+struct receive_result receive_message(struct session *s, struct message *m,
+                                      struct receive_source *src, bool extract_recipients)
 {
     struct receive r = { .s = s, .e = s->exim, .m = m, .src = src, .started = tod_now() };
     struct receive_result out = { 0 };

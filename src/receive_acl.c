@@ -19,7 +19,8 @@ static const char *shown_headers(struct receive *r)
 
     buf_printf(&b, "Envelope-from: <%s>\n", m->sender);
     for (size_t i = 0; i < m->recipient_count; i++)
-        buf_printf(&b, "%s<%s>\n", i == 0 ? "Envelope-to: " : "    ", m->recipients[i].address);
+        buf_printf(&b, "%s<%s>\n", i == 0 ? "Envelope-to: " : "    ",
+                   m->recipients[i].address);
     for (const struct header *h = m->headers.first; h != NULL; h = h->next)
         buf_printf(&b, "%c %s", h->type, h->text);
     return buf_cstr(&b);
@@ -33,8 +34,10 @@ static void log_refusal(struct receive *r, const struct acl_verdict *v, bool def
     if (v->log_reject_target == 0)
         return;
     log_write_reject(r->e->log, v->log_reject_target, r->m->id, shown_headers(r),
-                     "%s%s F=<%s>%s %srejected %s%s%.*s", receive_who(r), smtp_log_tls(r->s),
-                     r->m->sender, smtp_log_auth(r->s), defer ? "temporarily " : "", r->interactive ? "after DATA" : "by non-SMTP ACL",
+                     "%s%s F=<%s>%s %srejected %s%s%.*s", receive_who(r),
+                     smtp_log_tls(r->s), r->m->sender, smtp_log_auth(r->s),
+                     defer ? "temporarily " : "",
+                     r->interactive ? "after DATA" : "by non-SMTP ACL",
                      len > 0 ? ": " : "", len, len > 0 ? text : "");
 }
 
@@ -45,13 +48,16 @@ static struct receive_result refused(struct receive *r, const struct acl_verdict
     enum receive_rc rc = defer ? RECEIVE_DEFERRED : RECEIVE_REJECTED;
 
     log_refusal(r, v, defer);
-    if (text == NULL && r->e->config->main.smtp_return_error_details && v->log_message != NULL)
+    if (text == NULL && r->e->config->main.smtp_return_error_details &&
+        v->log_message != NULL)
         text = arena_printf(r->m->arena, "Rejected after DATA: %s", v->log_message);
     if (text == NULL)
-        text = defer ? "Temporary local problem - please try later" : "Administrative prohibition";
+        text = defer ? "Temporary local problem - please try later"
+                     : "Administrative prohibition";
     struct receive_result out = receive_refuse(r, rc, defer ? "451" : "550", text);
     if (!r->interactive)
-        out.error = arena_printf(r->m->arena, "message rejected by non-SMTP ACL: %s", text);
+        out.error =
+            arena_printf(r->m->arena, "message rejected by non-SMTP ACL: %s", text);
     out.drop = v->drop || v->rc == ACL_DROP;
     return out;
 }
@@ -72,7 +78,8 @@ static struct acl_verdict prdr_verdict(struct receive *r, const struct recipient
     return acl_check_option(&ctx, ACL_WHERE_PRDR, acl);
 }
 
-/* Each recipient is judged for itself; those refused are taken off. Adds reply lines to *out. */
+/* Each recipient is judged for itself; those refused are taken off. Adds reply lines to
+ * *out. */
 static bool run_prdr(struct receive *r, struct receive_result *out)
 {
     struct message *m = r->m;
@@ -83,14 +90,23 @@ static bool run_prdr(struct receive *r, struct receive_result *out)
     buf_add_cstr(&replies, "353 PRDR content analysis beginning");
     for (size_t i = 0; i < m->recipient_count; i++) {
         struct acl_verdict v = prdr_verdict(r, &m->recipients[i]);
-        bool yes = v.rc == ACL_ACCEPT || v.rc == ACL_DISCARD, defer = v.rc == ACL_DEFER || v.rc == ACL_ERROR;
-        const char *text = arena_printf(m->arena, "PRDR R=<%s> %s", m->recipients[i].address,
-                                        yes ? "acceptance" : defer ? "temporary refusal" : "refusal");
+        bool yes = v.rc == ACL_ACCEPT || v.rc == ACL_DISCARD,
+             defer = v.rc == ACL_DEFER || v.rc == ACL_ERROR;
+        const char *text =
+            arena_printf(m->arena, "PRDR R=<%s> %s", m->recipients[i].address,
+                         yes     ? "acceptance"
+                         : defer ? "temporary refusal"
+                                 : "refusal");
 
         receive_log(r, LOG_MAIN, "%s", text);
         if (v.user_message != NULL)
             text = arena_printf(m->arena, "%s (%s)", text, v.user_message);
-        buf_printf(&replies, "\n%s", receive_reply_lines(r, yes ? "250" : defer ? "450" : "550", text));
+        buf_printf(&replies, "\n%s",
+                   receive_reply_lines(r,
+                                       yes     ? "250"
+                                       : defer ? "450"
+                                               : "550",
+                                       text));
         all_deferred = all_deferred && defer;
         if (yes && v.rc != ACL_DISCARD)
             m->recipients[kept++] = m->recipients[i];
@@ -98,8 +114,9 @@ static bool run_prdr(struct receive *r, struct receive_result *out)
     bool none = kept == 0;
     out->reply = buf_cstr(&replies);
     if (none) {
-        struct receive_result all = receive_refuse(r, all_deferred ? RECEIVE_DEFERRED : RECEIVE_REJECTED,
-                                                   all_deferred ? "451" : "550", "no recipients accepted");
+        struct receive_result all =
+            receive_refuse(r, all_deferred ? RECEIVE_DEFERRED : RECEIVE_REJECTED,
+                           all_deferred ? "451" : "550", "no recipients accepted");
         all.reply = arena_printf(m->arena, "%s\n%s", out->reply, all.reply);
         *out = all;
         return false;
@@ -108,7 +125,8 @@ static bool run_prdr(struct receive *r, struct receive_result *out)
     return true;
 }
 
-static bool judge(struct receive *r, const struct acl_verdict *v, struct receive_result *out)
+static bool judge(struct receive *r, const struct acl_verdict *v,
+                  struct receive_result *out)
 {
     if (v->rc == ACL_ACCEPT) {
         r->accept_message = v->user_message;
@@ -136,7 +154,8 @@ bool receive_acl_run(struct receive *r, struct receive_result *out)
         return true;
     if (!spool_flush(r->writer, r->m, &r->err)) {
         receive_log(r, LOG_MAIN | LOG_PANIC, "spool file error: %s", r->err.msg);
-        *out = receive_refuse(r, RECEIVE_DEFERRED, "452", "Space shortage, please try later");
+        *out = receive_refuse(r, RECEIVE_DEFERRED, "452",
+                              "Space shortage, please try later");
         return false;
     }
     if (prdr && !run_prdr(r, out))
@@ -144,7 +163,8 @@ bool receive_acl_run(struct receive *r, struct receive_result *out)
     if (acl == NULL)
         return true;
     receive_context(r, &ctx);
-    struct acl_verdict v = acl_check_option(&ctx, r->interactive ? ACL_WHERE_DATA : ACL_WHERE_NOTSMTP, acl);
+    struct acl_verdict v =
+        acl_check_option(&ctx, r->interactive ? ACL_WHERE_DATA : ACL_WHERE_NOTSMTP, acl);
     if (!judge(r, &v, out))
         return false;
     acl_headers_apply(r->m);

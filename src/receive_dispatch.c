@@ -22,7 +22,8 @@
 
 enum when { WHEN_NOW, WHEN_LOCAL_NOW /* remote ones wait */, WHEN_LATER };
 
-/* queue_only_file: what waits while a file is there; "smtp/path": only remote deliveries. */
+/* queue_only_file: what waits while a file is there; "smtp/path": only remote deliveries.
+ */
 static enum when by_files(struct session *s, struct arena *a)
 {
     const char *list = s->exim->config->main.queue_only_file;
@@ -42,26 +43,31 @@ static enum when by_files(struct session *s, struct arena *a)
     return when;
 }
 
-/* Why the message has to wait: text for the log, "" for none that is logged; NULL: it need not. */
+/* Why the message has to wait: text for the log, "" for none that is logged; NULL: it
+ * need not. */
 static const char *why_wait(struct session *s, const struct message *m)
 {
     const struct main_options *o = &s->exim->config->main;
     double load;
 
-    if (o->smtp_accept_queue > 0 && s->smtp_input && (long)s->count_at_start > o->smtp_accept_queue)
-        return arena_printf(m->arena, "too many connections (%u, max %ld)", s->count_at_start, o->smtp_accept_queue);
+    if (o->smtp_accept_queue > 0 && s->smtp_input &&
+        (long)s->count_at_start > o->smtp_accept_queue)
+        return arena_printf(m->arena, "too many connections (%u, max %ld)",
+                            s->count_at_start, o->smtp_accept_queue);
     if (o->smtp_accept_queue_per_connection > 0 && s->smtp_input &&
         (long)s->messages_received > o->smtp_accept_queue_per_connection)
         return arena_printf(m->arena, "more than %ld messages received in one connection",
                             o->smtp_accept_queue_per_connection);
-    if (o->queue_only_load < 0 || getloadavg(&load, 1) != 1 || load * 1000 <= o->queue_only_load)
+    if (o->queue_only_load < 0 || getloadavg(&load, 1) != 1 ||
+        load * 1000 <= o->queue_only_load)
         return NULL;
     if (o->queue_only_load_latch)
         s->queue_only_connection = true;
     return arena_printf(m->arena, "load average %.2f", load);
 }
 
-static enum when decide(struct session *s, const struct message *m, const struct receive_options *o)
+static enum when decide(struct session *s, const struct message *m,
+                        const struct receive_options *o)
 {
     const struct main_options *c = &s->exim->config->main;
     bool asked = o->foreground || (o->background && o->delivery_given);
@@ -95,7 +101,8 @@ static void close_client(const struct session *s, bool background)
         (void)fd_close(null);
 }
 
-static void NORETURN deliver_here(struct session *s, const char *id, const struct deliver_options *o)
+static void NORETURN deliver_here(struct session *s, const char *id,
+                                  const struct deliver_options *o)
 {
     struct arena *a = arena_new("delivery");
     struct deliver_report report = { 0 };
@@ -106,12 +113,14 @@ static void NORETURN deliver_here(struct session *s, const char *id, const struc
 }
 
 /* Background: the child's child delivers, so that nobody has to wait for it. */
-static void fork_delivery(struct session *s, struct message *m, const struct deliver_options *o, bool foreground)
+static void fork_delivery(struct session *s, struct message *m,
+                          const struct deliver_options *o, bool foreground)
 {
     pid_t pid = proc_fork("delivery");
 
     if (pid < 0) {
-        log_write(s->exim->log, LOG_MAIN | LOG_PANIC, m->id, "cannot fork a delivery: it waits in the queue");
+        log_write(s->exim->log, LOG_MAIN | LOG_PANIC, m->id,
+                  "cannot fork a delivery: it waits in the queue");
         return;
     }
     if (pid == 0) {
@@ -127,7 +136,8 @@ static void fork_delivery(struct session *s, struct message *m, const struct del
     (void)proc_wait(pid, -1);
 }
 
-void receive_dispatch(struct session *s, struct message *m, const struct receive_options *o)
+void receive_dispatch(struct session *s, struct message *m,
+                      const struct receive_options *o)
 {
     struct exim *e = s->exim;
 

@@ -11,7 +11,8 @@
 #include "parse.h"
 #include "receive_int.h"
 
-static const char *expand_or_log(struct receive *r, const struct expr *e, const char *name)
+static const char *expand_or_log(struct receive *r, const struct expr *e,
+                                 const char *name)
 {
     struct expand_ctx ctx;
     const char *text = "";
@@ -24,8 +25,8 @@ static const char *expand_or_log(struct receive *r, const struct expr *e, const 
     if (rc == EXPAND_OK)
         return text;
     if (rc != EXPAND_FORCED)
-        receive_log(r, LOG_MAIN | LOG_PANIC, "Expansion of \"%s\" (%s) failed: %s", e->text, name,
-                    ctx.err.msg != NULL ? ctx.err.msg : "");
+        receive_log(r, LOG_MAIN | LOG_PANIC, "Expansion of \"%s\" (%s) failed: %s",
+                    e->text, name, ctx.err.msg != NULL ? ctx.err.msg : "");
     return "";
 }
 
@@ -55,13 +56,16 @@ static void add_message_id(struct receive *r, const char *prefix)
 
     if (header_exists(&r->m->headers, arena_printf(a, "%sMessage-ID", prefix)))
         return;
-    const char *domain = expand_or_log(r, o->message_id_header_domain, "message_id_header_domain");
-    const char *text = expand_or_log(r, o->message_id_header_text, "message_id_header_text");
+    const char *domain =
+        expand_or_log(r, o->message_id_header_domain, "message_id_header_domain");
+    const char *text =
+        expand_or_log(r, o->message_id_header_text, "message_id_header_text");
     domain = *domain != '\0' ? clean(a, domain, "-.[]:") : r->e->config->primary_hostname;
     r->msgid_made = true;
     add(r, HEADER_MESSAGE_ID, *prefix != '\0',
-        arena_printf(a, "%sMessage-Id: <E%s%s%s@%s>\n", prefix, r->m->id, *text != '\0' ? "." : "",
-                     clean(a, text, "!#$%&'*+-/=?^_`{|}~."), domain));
+        arena_printf(a, "%sMessage-Id: <E%s%s%s@%s>\n", prefix, r->m->id,
+                     *text != '\0' ? "." : "", clean(a, text, "!#$%&'*+-/=?^_`{|}~."),
+                     domain));
 }
 
 static void add_date(struct receive *r, const char *prefix)
@@ -74,22 +78,28 @@ static void add_date(struct receive *r, const char *prefix)
         arena_printf(a, "%sDate: %s\n", prefix, tod_print(a, TOD_FULL, tod_now())));
 }
 
-/* "From: login" of a message that is not SMTP gets the user's name and address (manual 48.11). */
+/* "From: login" of a message that is not SMTP gets the user's name and address
+ * (manual 48.11). */
 static void fix_login_from(struct receive *r)
 {
     struct arena *a = r->m->arena;
     const char *login = r->m->originator_login, *name = receive_sender_name(r);
 
-    for (struct header *h = r->m->headers.first; h != NULL && login != NULL; h = h->next) {
+    for (struct header *h = r->m->headers.first; h != NULL && login != NULL;
+         h = h->next) {
         bool resent = cstr_istarts(h->text, "Resent-");
 
-        if (h->type != HEADER_FROM || !str_ieq(str_trim(str_from(header_body(h))), str_from(login)))
+        if (h->type != HEADER_FROM ||
+            !str_ieq(str_trim(str_from(header_body(h))), str_from(login)))
             continue;
         h->type = HEADER_OLD;
-        const char *domain = r->e->config->qualify_domain, *prefix = resent ? "Resent-" : "";
-        (void)header_append(&r->m->headers, a, HEADER_FROM,
-                            *name != '\0' ? arena_printf(a, "%sFrom: %s <%s@%s>\n", prefix, name, login, domain)
-                                          : arena_printf(a, "%sFrom: %s@%s\n", prefix, login, domain));
+        const char *domain = r->e->config->qualify_domain,
+                   *prefix = resent ? "Resent-" : "";
+        (void)header_append(
+            &r->m->headers, a, HEADER_FROM,
+            *name != '\0'
+                ? arena_printf(a, "%sFrom: %s <%s@%s>\n", prefix, name, login, domain)
+                : arena_printf(a, "%sFrom: %s@%s\n", prefix, login, domain));
     }
 }
 
@@ -98,7 +108,8 @@ static void add_local_from(struct receive *r, const char *prefix)
     struct arena *a = r->m->arena;
     const char *name = receive_sender_name(r), *sender = r->m->sender;
 
-    if (*sender == '\0' || header_exists(&r->m->headers, arena_printf(a, "%sFrom", prefix)))
+    if (*sender == '\0' ||
+        header_exists(&r->m->headers, arena_printf(a, "%sFrom", prefix)))
         return;
     add(r, HEADER_FROM, false,
         *name != '\0' ? arena_printf(a, "%sFrom: %s <%s>\n", prefix, name, sender)
@@ -179,18 +190,21 @@ static const char *stamped(struct receive *r)
 
 void receive_header_received(struct receive *r)
 {
-    const char *text = expand_or_log(r, r->e->config->main.received_header_text, "received_header_text");
+    const char *text =
+        expand_or_log(r, r->e->config->main.received_header_text, "received_header_text");
 
     if (*text == '\0')
         return;
     if (!cstr_istarts(text, "Received:")) {
         receive_log(r, LOG_MAIN | LOG_PANIC,
-                    "Expansion of \"%s\" (received_header_text) does not start with \"Received:\"",
+                    "Expansion of \"%s\" (received_header_text) does not start with "
+                    "\"Received:\"",
                     r->e->config->main.received_header_text->text);
         return;
     }
     r->received_text = one_header(r->m->arena, text);
-    r->received = header_prepend(&r->m->headers, r->m->arena, HEADER_RECEIVED, stamped(r));
+    r->received =
+        header_prepend(&r->m->headers, r->m->arena, HEADER_RECEIVED, stamped(r));
 }
 
 void receive_header_stamp(struct receive *r)

@@ -33,8 +33,8 @@ static void add_auth(struct receive *r, struct buf *b)
     const struct session *s = r->s;
 
     buf_add_cstr(b, smtp_log_auth(r->s));
-    if (s->host_authenticated != NULL && s->authenticated_id != NULL && wants(r, L_smtp_mailauth) &&
-        r->m->authenticated_sender != NULL)
+    if (s->host_authenticated != NULL && s->authenticated_id != NULL &&
+        wants(r, L_smtp_mailauth) && r->m->authenticated_sender != NULL)
         buf_printf(b, ":%s", r->m->authenticated_sender);
 }
 
@@ -42,25 +42,29 @@ static void add_auth(struct receive *r, struct buf *b)
 static const char *message_id(struct receive *r)
 {
     const char *rest, *id;
-    struct header *h = header_find(&r->m->headers, r->resent ? "Resent-Message-ID" : "Message-ID");
+    struct header *h =
+        header_find(&r->m->headers, r->resent ? "Resent-Message-ID" : "Message-ID");
 
     if (h == NULL || r->msgid_made)
         return NULL;
     id = parse_message_id(r->m->arena, header_body(h), &rest);
     if (id == NULL)
         return NULL;
-    return cstr_printable(r->m->arena, arena_strndup(r->m->arena, id + 1, strlen(id) - 2), true);
+    return cstr_printable(r->m->arena, arena_strndup(r->m->arena, id + 1, strlen(id) - 2),
+                          true);
 }
 
 static const char *duration(struct receive *r)
 {
     struct timespec now = tod_now();
-    int64_t ms = (now.tv_sec - r->started.tv_sec) * 1000 + (now.tv_nsec - r->started.tv_nsec) / 1000000;
+    int64_t ms = (now.tv_sec - r->started.tv_sec) * 1000 +
+                 (now.tv_nsec - r->started.tv_nsec) / 1000000;
 
     if (ms < 0)
         ms = 0;
     if (wants(r, L_millisec))
-        return arena_printf(r->m->arena, "%lld.%03llds", (long long)(ms / 1000), (long long)(ms % 1000));
+        return arena_printf(r->m->arena, "%lld.%03llds", (long long)(ms / 1000),
+                            (long long)(ms % 1000));
     return tod_interval_print(r->m->arena, (long)(ms / 1000));
 }
 
@@ -98,7 +102,8 @@ static const char *arrival(struct receive *r)
     const struct session *s = r->s;
     struct buf b = buf_init(r->m->arena, LINE_MAX_LENGTH);
 
-    buf_printf(&b, "%s %s", m->fake_response != NULL && !m->fake_defer ? "(=" : "<=", *m->sender == '\0' ? "<>" : m->sender);
+    buf_printf(&b, "%s %s", m->fake_response != NULL && !m->fake_defer ? "(=" : "<=",
+               *m->sender == '\0' ? "<>" : m->sender);
     if (s->fullhost != NULL) {
         buf_printf(&b, " H=%s", s->fullhost);
         if (s->interface_address != NULL && wants(r, L_incoming_interface))
@@ -141,7 +146,8 @@ void receive_log_arrival(struct receive *r)
         return;
     }
     if (m->frozen_at != 0)
-        receive_log(r, LOG_MAIN, "frozen by %s", m->frozen_by != NULL ? m->frozen_by : "ACL");
+        receive_log(r, LOG_MAIN, "frozen by %s",
+                    m->frozen_by != NULL ? m->frozen_by : "ACL");
     if (m->queue_only)
         receive_log(r, LOG_MAIN, "no immediate delivery: queued by %s",
                     m->queued_by != NULL ? m->queued_by : "ACL");

@@ -11,7 +11,8 @@
 #include "regex.h"
 #include "spool.h"
 
-/* Is there a header name and a colon at the start of the line? Exim allows white space before the colon. */
+/* Is there a header name and a colon at the start of the line? Exim allows white space
+ * before the colon. */
 static bool is_header_line(const char *p, size_t n)
 {
     size_t i = 0;
@@ -30,7 +31,7 @@ struct collector {
     struct buf text;   /* whole lines */
     size_t from, scan; /* of the line in hand: its start; how far it was looked at */
     bool ended;
-    size_t body;       /* where the body starts in text, once ended */
+    size_t body; /* where the body starts in text, once ended */
 };
 
 static void add_header(struct receive *r, const char *p, size_t n)
@@ -67,23 +68,28 @@ static bool take_from_line(struct receive *r, const char *p, size_t n)
     struct expand_ctx ctx;
     const char *sender;
 
-    if (n < 5 || (memcmp(p, "From ", 5) != 0 && memcmp(p, ">From ", 6 < n ? 6 : n) != 0) ||
+    if (n < 5 ||
+        (memcmp(p, "From ", 5) != 0 && memcmp(p, ">From ", 6 < n ? 6 : n) != 0) ||
         o->uucp_from_pattern == NULL || !may_have_from_line(r))
         return false;
     receive_context(r, &ctx);
     const char *line = arena_strndup(r->m->arena, p, n);
-    const struct regex *re = regex_compile(r->m->arena, o->uucp_from_pattern, 0, &ctx.err);
-    if (re == NULL || regex_match(re, r->m->arena, str_from(line), &ctx.captures, NULL) != RC_OK)
+    const struct regex *re =
+        regex_compile(r->m->arena, o->uucp_from_pattern, 0, &ctx.err);
+    if (re == NULL ||
+        regex_match(re, r->m->arena, str_from(line), &ctx.captures, NULL) != RC_OK)
         return false;
     if (r->interactive || r->s->batched || !r->e->trusted || r->m->sender_forced ||
         expand(&ctx, o->uucp_from_sender, &sender) != EXPAND_OK)
         return true;
     struct parsed_address a;
-    if (!parse_address(r->m->arena, sender, PARSE_ALLOW_EMPTY | PARSE_ALLOW_DOMAIN_LITERAL, &a))
+    if (!parse_address(r->m->arena, sender,
+                       PARSE_ALLOW_EMPTY | PARSE_ALLOW_DOMAIN_LITERAL, &a))
         return true;
-    r->m->sender = a.domain == NULL && a.address[0] != '\0'
-                       ? arena_printf(r->m->arena, "%s@%s", a.address, r->e->config->qualify_domain)
-                       : a.address;
+    r->m->sender =
+        a.domain == NULL && a.address[0] != '\0'
+            ? arena_printf(r->m->arena, "%s@%s", a.address, r->e->config->qualify_domain)
+            : a.address;
     r->e->originator_name = "";
     r->m->local = r->m->sender_local = false;
     r->m->authenticated_sender = NULL;
@@ -110,7 +116,8 @@ static bool take_line(struct receive *r, struct collector *c, size_t end)
         c->body = end;
         return false;
     }
-    if (r->m->headers.count == 0 && c->from == 0 && c->scan == 0 && take_from_line(r, line, len)) {
+    if (r->m->headers.count == 0 && c->from == 0 && c->scan == 0 &&
+        take_from_line(r, line, len)) {
         c->from = c->scan = end;
         return true;
     }
@@ -124,7 +131,8 @@ static bool take_line(struct receive *r, struct collector *c, size_t end)
 }
 
 /* `end`: of the bytes of the header that are in, the line in hand included. */
-static enum receive_read check_limits(struct receive *r, const struct collector *c, size_t end)
+static enum receive_read check_limits(struct receive *r, const struct collector *c,
+                                      size_t end)
 {
     const struct main_options *o = &r->e->config->main;
 
@@ -154,7 +162,8 @@ static enum receive_read scan(struct receive *r, struct collector *c, size_t had
     return RECEIVE_READ_OK;
 }
 
-/* At the end of the input what was collected is the whole header, maybe without a last newline. */
+/* At the end of the input what was collected is the whole header, maybe without a last
+ * newline. */
 static void finish(struct receive *r, struct collector *c)
 {
     if (c->ended)
@@ -252,7 +261,8 @@ enum receive_read receive_read_body(struct receive *r, int64_t limit)
     }
     if (got < 0)
         return RECEIVE_READ_LOST;
-    /* A last line without its end gets one, as the spool and all transports count in lines. */
+    /* A last line without its end gets one, as the spool and all transports count in
+     * lines. */
     if (r->body_size > 0 && r->last != '\n' && !put(r, "\n", 1))
         return RECEIVE_READ_SPOOL;
     return RECEIVE_READ_OK;

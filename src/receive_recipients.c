@@ -37,7 +37,8 @@ static bool take(void *arg, const struct parsed_address *p, const char *raw)
         return true;
     }
     if (p->domain == NULL)
-        address = arena_printf(m->arena, "%s@%s", address, x->r->e->config->qualify_recipient);
+        address =
+            arena_printf(m->arena, "%s@%s", address, x->r->e->config->qualify_recipient);
     const char *key = key_of(m->arena, address);
     if (hash_put(x->left_out, key, (void *)x) == NULL)
         (void)message_add_recipient(m, address, -1);
@@ -55,7 +56,8 @@ bool receive_recipients_extract(struct receive *r, const char **why, const char 
 {
     struct message *m = r->m;
     const struct main_options *o = &r->e->config->main;
-    struct extraction x = { .r = r, .left_out = hash_new(m->arena, false),
+    struct extraction x = { .r = r,
+                            .left_out = hash_new(m->arena, false),
                             .bad = buf_init(m->arena, BUF_DEFAULT_CEILING) };
     unsigned flags = (o->allow_domain_literals ? PARSE_ALLOW_DOMAIN_LITERAL : 0) |
                      (o->allow_utf8_domains ? PARSE_ALLOW_UTF8 : 0) |
@@ -77,6 +79,7 @@ bool receive_recipients_extract(struct receive *r, const char **why, const char 
             h->type = HEADER_OLD;
     }
     *bad = x.bad.len > 0 ? buf_cstr(&x.bad) : NULL;
-    *why = *bad != NULL ? "bad addresses found in headers" : "no recipients found in headers";
+    *why = *bad != NULL ? "bad addresses found in headers"
+                        : "no recipients found in headers";
     return m->recipient_count > 0;
 }

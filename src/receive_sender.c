@@ -12,9 +12,11 @@
 /* Over SMTP the name of the caller goes only with the caller's own address. */
 static bool is_caller(const struct receive *r)
 {
-    const char *sender = r->m->sender, *at = strrchr(sender, '@'), *login = r->m->originator_login;
+    const char *sender = r->m->sender, *at = strrchr(sender, '@'),
+               *login = r->m->originator_login;
 
-    return at != NULL && login != NULL && cstr_ieq(at + 1, r->e->config->qualify_domain) &&
+    return at != NULL && login != NULL &&
+           cstr_ieq(at + 1, r->e->config->qualify_domain) &&
            str_eq((struct str){ sender, (size_t)(at - sender) }, str_from(login));
 }
 
@@ -28,13 +30,15 @@ const char *receive_sender_name(struct receive *r)
     const char *encoded = name;
     for (const char *p = name; *p != '\0'; p++)
         if ((unsigned char)*p > 126 || (*p < ' ' && *p != '\t')) {
-            encoded = parse_rfc2047_encode(r->m->arena, name, charset != NULL ? charset : "UTF-8", false);
+            encoded = parse_rfc2047_encode(r->m->arena, name,
+                                           charset != NULL ? charset : "UTF-8", false);
             break;
         }
     return encoded != name ? encoded : parse_fix_phrase(r->m->arena, name);
 }
 
-/* The address that a submission stands for (manual 48.16); NULL when not authenticated. */
+/* The address that a submission stands for (manual 48.16); NULL when not authenticated.
+ */
 const char *receive_sender_submitter(struct receive *r)
 {
     const char *id = r->s->authenticated_id, *domain = r->m->submission_domain;
@@ -43,7 +47,8 @@ const char *receive_sender_submitter(struct receive *r)
         return NULL;
     if (domain != NULL && *domain == '\0')
         return id;
-    return arena_printf(r->m->arena, "%s@%s", id, domain != NULL ? domain : r->e->config->qualify_domain);
+    return arena_printf(r->m->arena, "%s@%s", id,
+                        domain != NULL ? domain : r->e->config->qualify_domain);
 }
 
 /* What is left of the local part without one of the affixes in list. */
@@ -73,7 +78,8 @@ static bool is_same_address(struct receive *r, const char *from, const char *exp
         return true;
     if (at == NULL) /* unqualified: it will get qualify_domain */
         return want != NULL && cstr_ieq(want + 1, r->e->config->qualify_domain) &&
-               str_ieq(str_from(from), (struct str){ expected, (size_t)(want - expected) });
+               str_ieq(str_from(from),
+                       (struct str){ expected, (size_t)(want - expected) });
     if (want == NULL || !cstr_ieq(at, want))
         return false;
     struct str lp = { from, (size_t)(at - from) };
@@ -94,19 +100,22 @@ static bool check_one(void *arg, const struct parsed_address *p, const char *raw
     struct from_check *c = arg;
 
     (void)raw;
-    c->same = c->count++ == 0 && p->address != NULL && is_same_address(c->r, p->address, c->expected);
+    c->same = c->count++ == 0 && p->address != NULL &&
+              is_same_address(c->r, p->address, c->expected);
     return true;
 }
 
 /* Is From: exactly the address that is expected? */
 static bool from_is(struct receive *r, const char *prefix, const char *expected)
 {
-    struct header *h = header_find(&r->m->headers, arena_printf(r->m->arena, "%sFrom", prefix));
+    struct header *h =
+        header_find(&r->m->headers, arena_printf(r->m->arena, "%sFrom", prefix));
     struct from_check c = { .r = r, .expected = expected };
 
     if (h == NULL)
         return true; /* one is made from this very address */
-    (void)parse_each_address(r->m->arena, header_body(h), PARSE_ALLOW_DOMAIN_LITERAL | PARSE_ALLOW_UTF8, check_one,
+    (void)parse_each_address(r->m->arena, header_body(h),
+                             PARSE_ALLOW_DOMAIN_LITERAL | PARSE_ALLOW_UTF8, check_one,
                              &c);
     return c.same;
 }
@@ -117,8 +126,9 @@ static void add_sender(struct receive *r, const char *prefix, const char *who)
     struct arena *a = r->m->arena;
 
     (void)header_append(&r->m->headers, a, HEADER_SENDER,
-                        *name != '\0' ? arena_printf(a, "%sSender: %s <%s>\n", prefix, name, who)
-                                      : arena_printf(a, "%sSender: %s\n", prefix, who));
+                        *name != '\0'
+                            ? arena_printf(a, "%sSender: %s <%s>\n", prefix, name, who)
+                            : arena_printf(a, "%sSender: %s\n", prefix, who));
 }
 
 static void fix_submitted(struct receive *r, const char *prefix)
@@ -148,7 +158,8 @@ static void fix_local(struct receive *r, const char *prefix)
     }
     if (!o->local_from_check || r->m->originator_login == NULL)
         return;
-    const char *who = arena_printf(a, "%s@%s", r->m->originator_login, r->e->config->qualify_domain);
+    const char *who =
+        arena_printf(a, "%s@%s", r->m->originator_login, r->e->config->qualify_domain);
     if (from_is(r, prefix, who))
         return;
     add_sender(r, prefix, who);

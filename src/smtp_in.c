@@ -36,7 +36,8 @@ bool smtp_host_in(struct smtp_state *st, const struct match_list *l)
     return match_session_host(&ctx, l, NULL) == RC_OK;
 }
 
-struct acl_verdict smtp_acl(struct smtp_state *st, enum acl_where where, const struct expr *option)
+struct acl_verdict smtp_acl(struct smtp_state *st, enum acl_where where,
+                            const struct expr *option)
 {
     struct expand_ctx ctx;
 
@@ -46,7 +47,8 @@ struct acl_verdict smtp_acl(struct smtp_state *st, enum acl_where where, const s
     return acl_check_option(&ctx, where, option);
 }
 
-void smtp_notquit(struct smtp_state *st, const char *reason, const char *code, const char *text)
+void smtp_notquit(struct smtp_state *st, const char *reason, const char *code,
+                  const char *text)
 {
     struct acl_verdict v = { .rc = ACL_ACCEPT };
 
@@ -55,7 +57,8 @@ void smtp_notquit(struct smtp_state *st, const char *reason, const char *code, c
     st->s->notquit_reason = reason;
     v = smtp_acl(st, ACL_WHERE_NOTQUIT, st->o->acl_smtp_notquit);
     if (v.rc == ACL_ERROR && v.log_message != NULL)
-        smtp_log(st, LOG_MAIN | LOG_PANIC, "ACL for not-QUIT returned ERROR: %s", v.log_message);
+        smtp_log(st, LOG_MAIN | LOG_PANIC, "ACL for not-QUIT returned ERROR: %s",
+                 v.log_message);
     if (code != NULL && v.user_message != NULL)
         smtp_reply_accept(st, code, &v, "");
     else if (code != NULL)
@@ -103,7 +106,8 @@ static void fill_session(struct session *s, const struct smtp_peer *p)
 }
 
 /* A number of bytes or commands from an expanded option; dflt when it cannot be told. */
-static long expanded_number(struct smtp_state *st, const struct expr *option, const char *name, long dflt)
+static long expanded_number(struct smtp_state *st, const struct expr *option,
+                            const char *name, long dflt)
 {
     struct expand_ctx ctx;
     long value;
@@ -113,8 +117,8 @@ static long expanded_number(struct smtp_state *st, const struct expr *option, co
     smtp_context(st, &ctx);
     if (expand_int(&ctx, option, &value) == EXPAND_OK)
         return value;
-    smtp_log(st, LOG_MAIN | LOG_PANIC, "failed to expand \"%s\" in %s option: %s", option->text, name,
-             ctx.err.msg != NULL ? ctx.err.msg : "");
+    smtp_log(st, LOG_MAIN | LOG_PANIC, "failed to expand \"%s\" in %s option: %s",
+             option->text, name, ctx.err.msg != NULL ? ctx.err.msg : "");
     return dflt;
 }
 
@@ -136,7 +140,8 @@ static void set_timeout(struct smtp_state *st)
     if (value >= 0)
         st->timeout = value;
     else
-        smtp_log(st, LOG_MAIN | LOG_PANIC, "bad value for smtp_receive_timeout: '%s'", text);
+        smtp_log(st, LOG_MAIN | LOG_PANIC, "bad value for smtp_receive_timeout: '%s'",
+                 text);
 }
 
 static void set_hostname(struct smtp_state *st)
@@ -152,8 +157,10 @@ static void set_hostname(struct smtp_state *st)
     if (rc == EXPAND_OK && *name != '\0')
         st->s->active_hostname = name;
     else if (rc == EXPAND_FAIL || rc == EXPAND_DEFER)
-        smtp_log(st, LOG_MAIN | LOG_PANIC, "failed to expand \"%s\" (smtp_active_hostname): %s",
-                 st->o->smtp_active_hostname->text, ctx.err.msg != NULL ? ctx.err.msg : "");
+        smtp_log(st, LOG_MAIN | LOG_PANIC,
+                 "failed to expand \"%s\" (smtp_active_hostname): %s",
+                 st->o->smtp_active_hostname->text,
+                 ctx.err.msg != NULL ? ctx.err.msg : "");
 }
 
 static struct smtp_state *state_new(struct session *s, const struct smtp_peer *peer,
@@ -181,7 +188,8 @@ static struct smtp_state *state_new(struct session *s, const struct smtp_peer *p
     return st;
 }
 
-int smtp_serve(struct exim *e, const struct smtp_peer *peer, const struct receive_options *o)
+int smtp_serve(struct exim *e, const struct smtp_peer *peer,
+               const struct receive_options *o)
 {
     struct session *s = session_new(e);
 
@@ -189,7 +197,8 @@ int smtp_serve(struct exim *e, const struct smtp_peer *peer, const struct receiv
     struct smtp_state *st = state_new(s, peer, o);
     set_hostname(st);
     set_timeout(st);
-    st->size_limit = expanded_number(st, st->o->message_size_limit, "message_size_limit", 50 * 1024 * 1024);
+    st->size_limit = expanded_number(st, st->o->message_size_limit, "message_size_limit",
+                                     50 * 1024 * 1024);
     if (smtp_connect(st)) {
         smtp_verbs_serve(st);
         (void)smtp_flush(st);

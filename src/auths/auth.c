@@ -36,9 +36,12 @@ void auth_set_values(struct expand_ctx *ctx, struct str data, int *n)
     }
 }
 
-enum auth_rc auth_check_condition(struct expand_ctx *ctx, const struct expr *condition, struct err *err)
+enum auth_rc auth_check_condition(struct expand_ctx *ctx, const struct expr *condition,
+                                  struct err *err)
 {
-    static const char *const yes[] = { "1", "yes", "true" }, *const no[] = { "", "0", "no", "false" };
+    static const char *const yes[] = { "1", "yes", "true" }, *const no[] = { "", "0",
+                                                                             "no",
+                                                                             "false" };
     const char *text;
 
     switch (expand(ctx, condition, &text)) {

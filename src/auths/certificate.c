@@ -2,7 +2,8 @@
 
 #include "expand.h"
 
-enum auth_rc certificate_params(struct auth_server_call *call, const struct expr *const params[3], int first)
+enum auth_rc certificate_params(struct auth_server_call *call,
+                                const struct expr *const params[3], int first)
 {
     struct expand_ctx *ctx = call->ctx;
 

@@ -4,7 +4,9 @@
 
 #include "auths/auth.h"
 
-/* Expands up to three options into $auth(first).. ; AUTH_OK, or what the caller returns. */
-enum auth_rc certificate_params(struct auth_server_call *call, const struct expr *const params[3], int first);
+/* Expands up to three options into $auth(first).. ; AUTH_OK, or what the caller returns.
+ */
+enum auth_rc certificate_params(struct auth_server_call *call,
+                                const struct expr *const params[3], int first);
 
 #endif

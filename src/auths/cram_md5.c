@@ -25,7 +25,8 @@ static const struct option options[] = {
 };
 /* clang-format on */
 
-static bool cram_md5_check(struct authenticator *au, const struct config *cfg, struct err *err)
+static bool cram_md5_check(struct authenticator *au, const struct config *cfg,
+                           struct err *err)
 {
     const struct cram_md5 *cm = (const struct cram_md5 *)(const void *)au;
 
@@ -54,7 +55,8 @@ static bool same(const char *a, const char *b, size_t len)
     return differ == 0;
 }
 
-static enum auth_rc cram_md5_server(const struct authenticator *au, struct auth_server_call *call)
+static enum auth_rc cram_md5_server(const struct authenticator *au,
+                                    struct auth_server_call *call)
 {
     const struct cram_md5 *cm = (const struct cram_md5 *)(const void *)au;
     struct expand_ctx *ctx = call->ctx;
@@ -64,9 +66,9 @@ static enum auth_rc cram_md5_server(const struct authenticator *au, struct auth_
 
     if (call->initial != NULL)
         return AUTH_UNEXPECTED;
-    const char *challenge =
-        arena_printf(a, "<%ld.%lld%08x@%s>", (long)getpid(), (long long)tod_now().tv_sec,
-                     (unsigned)random_below(UINT32_MAX), ctx->exim->config->primary_hostname);
+    const char *challenge = arena_printf(
+        a, "<%ld.%lld%08x@%s>", (long)getpid(), (long long)tod_now().tv_sec,
+        (unsigned)random_below(UINT32_MAX), ctx->exim->config->primary_hostname);
     enum auth_rc rc = call->challenge(call->arg, str_from(challenge), &response);
     if (rc != AUTH_OK)
         return rc;
@@ -93,7 +95,9 @@ static enum auth_rc cram_md5_server(const struct authenticator *au, struct auth_
     }
     if (!same(want, space + 1, 32))
         return AUTH_FAIL;
-    return au->server_condition != NULL ? auth_check_condition(ctx, au->server_condition, &call->err) : AUTH_OK;
+    return au->server_condition != NULL
+               ? auth_check_condition(ctx, au->server_condition, &call->err)
+               : AUTH_OK;
 }
 
 static enum auth_rc give_up(struct auth_client_call *call, const char *why)
@@ -106,7 +110,8 @@ static enum auth_rc give_up(struct auth_client_call *call, const char *why)
     return AUTH_CANCELLED;
 }
 
-static enum auth_rc cram_md5_client(const struct authenticator *au, struct auth_client_call *call)
+static enum auth_rc cram_md5_client(const struct authenticator *au,
+                                    struct auth_client_call *call)
 {
     const struct cram_md5 *cm = (const struct cram_md5 *)(const void *)au;
     struct expand_ctx *ctx = call->ctx;
@@ -123,12 +128,14 @@ static enum auth_rc cram_md5_client(const struct authenticator *au, struct auth_
             call->err = ctx->err;
         return rc == EXPAND_FORCED ? AUTH_CANCELLED : AUTH_DEFER;
     }
-    if (!call->exchange(call->arg, arena_printf(a, "AUTH %s", au->public_name), &code, &text))
+    if (!call->exchange(call->arg, arena_printf(a, "AUTH %s", au->public_name), &code,
+                        &text))
         return AUTH_ERROR;
     if (code / 100 != 3)
         return AUTH_FAIL;
     if (!auth_client_prompt(ctx, text, &challenge))
-        return give_up(call, arena_printf(a, "bad base64 string in server challenge: %s", text));
+        return give_up(
+            call, arena_printf(a, "bad base64 string in server challenge: %s", text));
     const char *digest = answer(a, secret, challenge);
     if (digest == NULL)
         return give_up(call, "MD5 is not available");

@@ -15,7 +15,8 @@
 #include "expand.h"
 #include "session.h"
 
-/* Dovecot's authentication protocol 1.x, as its documentation describes it for clients. */
+/* Dovecot's authentication protocol 1.x, as its documentation describes it for clients.
+ */
 struct dovecot {
     struct authenticator base;
     const struct expr *server_socket;
@@ -39,7 +40,8 @@ struct dialogue {
     size_t used; /* of in: lines that were taken */
 };
 
-static bool dovecot_check(struct authenticator *au, const struct config *cfg, struct err *err)
+static bool dovecot_check(struct authenticator *au, const struct config *cfg,
+                          struct err *err)
 {
     const struct dovecot *d = (const struct dovecot *)(const void *)au;
 
@@ -115,7 +117,8 @@ static const char *greeting_fault(struct dialogue *d)
         } else if (strcmp(f[0], "DONE") == 0) {
             if (!version)
                 return "authentication socket did not say its version";
-            return mechanism ? NULL : "mechanism is not supported by the authentication socket";
+            return mechanism ? NULL
+                             : "mechanism is not supported by the authentication socket";
         }
     }
     return "authentication socket read error or premature eof";
@@ -133,7 +136,8 @@ static bool send_request(struct dialogue *d)
     bool local = s->host_address != NULL && s->interface_address != NULL &&
                  strcmp(s->host_address, s->interface_address) == 0;
 
-    buf_printf(&b, "VERSION\t1\t0\nCPID\t%ld\nAUTH\t1\t%s\tservice=smtp", (long)getpid(), d->au->public_name);
+    buf_printf(&b, "VERSION\t1\t0\nCPID\t%ld\nAUTH\t1\t%s\tservice=smtp", (long)getpid(),
+               d->au->public_name);
     if (s->tls_in.active || local)
         buf_add_cstr(&b, "\tsecured");
     if (s->tls_in.active && s->tls_in.certificate_verified)
@@ -144,7 +148,8 @@ static bool send_request(struct dialogue *d)
         buf_printf(&b, "\tlip=%s", s->interface_address);
     buf_add_cstr(&b, "\tnologin");
     if (d->call->initial != NULL) /* "resp" must be the last */
-        buf_printf(&b, "\tresp=%s", strcmp(d->call->initial, "=") == 0 ? "" : d->call->initial);
+        buf_printf(&b, "\tresp=%s",
+                   strcmp(d->call->initial, "=") == 0 ? "" : d->call->initial);
     buf_add_char(&b, '\n');
     return !b.full && send_text(d, buf_cstr(&b));
 }
@@ -161,7 +166,8 @@ static enum auth_rc more(struct dialogue *d, const char *data)
     if (rc != AUTH_OK)
         return rc;
     d->deadline = tod_monotonic_ms() + WAIT_MS;
-    const char *line = arena_printf(a, "CONT\t1\t%s\n", base64_encode(a, response.p, response.len));
+    const char *line =
+        arena_printf(a, "CONT\t1\t%s\n", base64_encode(a, response.p, response.len));
     return send_text(d, line) ? AUTH_OK : broken(d, "authentication socket write error");
 }
 
@@ -193,7 +199,9 @@ static enum auth_rc converse(struct dialogue *d)
         if (strcmp(f[0], "OK") == 0) {
             take_user(d, f, n);
             const struct expr *condition = d->au->server_condition;
-            return condition == NULL ? AUTH_OK : auth_check_condition(d->call->ctx, condition, &d->call->err);
+            return condition == NULL
+                       ? AUTH_OK
+                       : auth_check_condition(d->call->ctx, condition, &d->call->err);
         }
         if (strcmp(f[0], "FAIL") == 0)
             return failure(d, f, n);
@@ -211,7 +219,8 @@ static enum auth_rc run(struct dialogue *d, const char *path)
     struct arena *a = d->call->ctx->arena;
 
     if (!open_socket(d, path))
-        return broken(d, arena_printf(a, "failed to connect to %s: %s", path, strerror(errno)));
+        return broken(
+            d, arena_printf(a, "failed to connect to %s: %s", path, strerror(errno)));
     d->deadline = tod_monotonic_ms() + WAIT_MS;
     const char *fault = greeting_fault(d);
     if (fault != NULL)
@@ -221,11 +230,13 @@ static enum auth_rc run(struct dialogue *d, const char *path)
     return converse(d);
 }
 
-static enum auth_rc dovecot_server(const struct authenticator *au, struct auth_server_call *call)
+static enum auth_rc dovecot_server(const struct authenticator *au,
+                                   struct auth_server_call *call)
 {
     const struct dovecot *dc = (const struct dovecot *)(const void *)au;
-    struct dialogue d = { .call = call, .au = au, .fd = -1,
-                          .in = buf_init(call->ctx->arena, LINE_MAX_BYTES) };
+    struct dialogue d = {
+        .call = call, .au = au, .fd = -1, .in = buf_init(call->ctx->arena, LINE_MAX_BYTES)
+    };
     const char *path;
     struct str checked;
 

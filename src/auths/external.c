@@ -8,7 +8,8 @@
 #include "config/config.h"
 #include "expand.h"
 
-/* RFC 4422 appendix A: who the client is was shown by other means, the TLS certificate. */
+/* RFC 4422 appendix A: who the client is was shown by other means, the TLS certificate.
+ */
 struct external {
     struct authenticator base;
     const struct expr *server_param2, *server_param3;
@@ -23,7 +24,8 @@ static const struct option options[] = {
 };
 /* clang-format on */
 
-static bool external_check(struct authenticator *au, const struct config *cfg, struct err *err)
+static bool external_check(struct authenticator *au, const struct config *cfg,
+                           struct err *err)
 {
     const struct external *ex = (const struct external *)(const void *)au;
 
@@ -34,7 +36,8 @@ static bool external_check(struct authenticator *au, const struct config *cfg, s
     return true;
 }
 
-static enum auth_rc external_server(const struct authenticator *au, struct auth_server_call *call)
+static enum auth_rc external_server(const struct authenticator *au,
+                                    struct auth_server_call *call)
 {
     const struct external *ex = (const struct external *)(const void *)au;
     const struct expr *const params[3] = { ex->server_param2, ex->server_param3, NULL };
@@ -43,16 +46,20 @@ static enum auth_rc external_server(const struct authenticator *au, struct auth_
 
     if (call->initial == NULL)
         rc = call->challenge(call->arg, data, &data);
-    else if (strcmp(call->initial, "=") != 0 && !base64_decode(call->ctx->arena, str_from(call->initial), &data))
+    else if (strcmp(call->initial, "=") != 0 &&
+             !base64_decode(call->ctx->arena, str_from(call->initial), &data))
         rc = AUTH_BAD64;
     if (rc != AUTH_OK)
         return rc;
     auth_set_value(call->ctx, 1, data);
     rc = certificate_params(call, params, 2);
-    return rc == AUTH_OK ? auth_check_condition(call->ctx, au->server_condition, &call->err) : rc;
+    return rc == AUTH_OK
+               ? auth_check_condition(call->ctx, au->server_condition, &call->err)
+               : rc;
 }
 
-static enum auth_rc external_client(const struct authenticator *au, struct auth_client_call *call)
+static enum auth_rc external_client(const struct authenticator *au,
+                                    struct auth_client_call *call)
 {
     const struct external *ex = (const struct external *)(const void *)au;
     struct arena *a = call->ctx->arena;
@@ -65,8 +72,10 @@ static enum auth_rc external_client(const struct authenticator *au, struct auth_
             call->err = call->ctx->err;
         return rc == EXPAND_FORCED ? AUTH_CANCELLED : AUTH_DEFER;
     }
-    const char *b64 = *identity != '\0' ? base64_encode(a, identity, strlen(identity)) : "=";
-    if (!call->exchange(call->arg, arena_printf(a, "AUTH %s %s", au->public_name, b64), &code, &text))
+    const char *b64 =
+        *identity != '\0' ? base64_encode(a, identity, strlen(identity)) : "=";
+    if (!call->exchange(call->arg, arena_printf(a, "AUTH %s %s", au->public_name, b64),
+                        &code, &text))
         return AUTH_ERROR;
     return auth_client_verdict(code) == AUTH_OK ? AUTH_OK : AUTH_FAIL;
 }

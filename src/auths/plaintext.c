@@ -23,7 +23,8 @@ static const struct option options[] = {
 };
 /* clang-format on */
 
-static bool plaintext_check(struct authenticator *au, const struct config *cfg, struct err *err)
+static bool plaintext_check(struct authenticator *au, const struct config *cfg,
+                            struct err *err)
 {
     const struct plaintext *pt = (const struct plaintext *)(const void *)au;
 
@@ -39,13 +40,15 @@ static enum auth_rc take_initial(struct auth_server_call *call, int *n)
 {
     struct str data = { "", 0 };
 
-    if (strcmp(call->initial, "=") != 0 && !base64_decode(call->ctx->arena, str_from(call->initial), &data))
+    if (strcmp(call->initial, "=") != 0 &&
+        !base64_decode(call->ctx->arena, str_from(call->initial), &data))
         return AUTH_BAD64;
     auth_set_values(call->ctx, data, n);
     return AUTH_OK;
 }
 
-static enum auth_rc plaintext_server(const struct authenticator *au, struct auth_server_call *call)
+static enum auth_rc plaintext_server(const struct authenticator *au,
+                                     struct auth_server_call *call)
 {
     const struct plaintext *pt = (const struct plaintext *)(const void *)au;
     struct expand_ctx *ctx = call->ctx;
@@ -91,8 +94,9 @@ static struct str with_nuls(struct arena *a, const char *text)
     return (struct str){ out, len };
 }
 
-static enum auth_rc send_item(const struct authenticator *au, struct auth_client_call *call, const char *item,
-                              bool first, int *code)
+static enum auth_rc send_item(const struct authenticator *au,
+                              struct auth_client_call *call, const char *item, bool first,
+                              int *code)
 {
     struct expand_ctx *ctx = call->ctx;
     const char *value, *reply, *line;
@@ -109,13 +113,15 @@ static enum auth_rc send_item(const struct authenticator *au, struct auth_client
     struct str data = with_nuls(ctx->arena, value);
     const char *b64 = base64_encode(ctx->arena, data.p, data.len);
     if (first)
-        line = arena_printf(ctx->arena, "AUTH %s%s%s", au->public_name, data.len > 0 ? " " : "", b64);
+        line = arena_printf(ctx->arena, "AUTH %s%s%s", au->public_name,
+                            data.len > 0 ? " " : "", b64);
     else
         line = b64;
     return call->exchange(call->arg, line, code, &call->err.msg) ? AUTH_OK : AUTH_ERROR;
 }
 
-static enum auth_rc plaintext_client(const struct authenticator *au, struct auth_client_call *call)
+static enum auth_rc plaintext_client(const struct authenticator *au,
+                                     struct auth_client_call *call)
 {
     const struct plaintext *pt = (const struct plaintext *)(const void *)au;
     struct expand_ctx *ctx = call->ctx;
@@ -136,11 +142,13 @@ static enum auth_rc plaintext_client(const struct authenticator *au, struct auth
         }
         struct str prompt = { "", 0 };
         const char *text = call->err.msg;
-        if (!auth_client_prompt(ctx, text, &prompt) && !pt->client_ignore_invalid_base64) {
+        if (!auth_client_prompt(ctx, text, &prompt) &&
+            !pt->client_ignore_invalid_base64) {
             const char *reply;
 
             (void)call->exchange(call->arg, "*", &code, &reply);
-            call->err.msg = arena_printf(ctx->arena, "Invalid base64 string in server response \"%s\"", text);
+            call->err.msg = arena_printf(
+                ctx->arena, "Invalid base64 string in server response \"%s\"", text);
             return AUTH_CANCELLED;
         }
         auth_set_value(ctx, i + 1, prompt);

@@ -4,7 +4,8 @@
 #include "config/config.h"
 #include "expand.h"
 
-/* No exchange of its own: a TLS session is taken for an authentication as soon as EHLO is given. */
+/* No exchange of its own: a TLS session is taken for an authentication as soon as EHLO is
+ * given. */
 struct tls_auth {
     struct authenticator base;
     const struct expr *server_param1, *server_param2, *server_param3;
@@ -29,13 +30,17 @@ static bool tls_check(struct authenticator *au, const struct config *cfg, struct
     return true;
 }
 
-static enum auth_rc tls_server(const struct authenticator *au, struct auth_server_call *call)
+static enum auth_rc tls_server(const struct authenticator *au,
+                               struct auth_server_call *call)
 {
     const struct tls_auth *t = (const struct tls_auth *)(const void *)au;
-    const struct expr *const params[3] = { t->server_param1, t->server_param2, t->server_param3 };
+    const struct expr *const params[3] = { t->server_param1, t->server_param2,
+                                           t->server_param3 };
     enum auth_rc rc = certificate_params(call, params, 1);
 
-    return rc == AUTH_OK ? auth_check_condition(call->ctx, au->server_condition, &call->err) : rc;
+    return rc == AUTH_OK
+               ? auth_check_condition(call->ctx, au->server_condition, &call->err)
+               : rc;
 }
 
 const struct auth_driver auth_tls = {

@@ -27,11 +27,15 @@ static bool set_end(struct arena *a, const char *text, struct ip *ip, uint16_t *
 int cmd_bh(struct exim *e, const struct cmd_line *c)
 {
     struct arena *a = arena_new("-bh");
-    struct smtp_peer peer = { .in_fd = STDIN_FILENO, .out_fd = STDOUT_FILENO, .host_checking = true };
+    struct smtp_peer peer = { .in_fd = STDIN_FILENO,
+                              .out_fd = STDOUT_FILENO,
+                              .host_checking = true };
     char text[IP_TEXT_MAX];
 
-    if (c->mode_arg == NULL || !set_end(a, c->mode_arg, &peer.client, &peer.client_port)) {
-        fprintf(stderr, "exim: option -bh: \"%s\" is not an IP address\n", c->mode_arg != NULL ? c->mode_arg : "");
+    if (c->mode_arg == NULL ||
+        !set_end(a, c->mode_arg, &peer.client, &peer.client_port)) {
+        fprintf(stderr, "exim: option -bh: \"%s\" is not an IP address\n",
+                c->mode_arg != NULL ? c->mode_arg : "");
         arena_destroy(&a);
         return EXIT_FAILURE;
     }

@@ -97,19 +97,25 @@ static bool take_argument(void *arg, const struct parsed_address *p, const char 
         return true;
     }
     if (p->domain == NULL && x->c->no_qualify) {
-        buf_printf(&x->bad, "%s%s: unqualified recipient address not allowed", x->bad.len > 0 ? "\n" : "", raw);
+        buf_printf(&x->bad, "%s%s: unqualified recipient address not allowed",
+                   x->bad.len > 0 ? "\n" : "", raw);
         return true;
     }
     if (p->domain == NULL)
-        address = arena_printf(x->m->arena, "%s@%s", address, x->e->config->qualify_recipient);
+        address =
+            arena_printf(x->m->arena, "%s@%s", address, x->e->config->qualify_recipient);
     (void)message_add_recipient(x->m, address, -1);
     return true;
 }
 
-/* Each argument is an address, or several with commas between them. "" or what is wrong, as lines. */
-static const char *take_arguments(struct exim *e, const struct cmd_line *c, struct message *m)
+/* Each argument is an address, or several with commas between them. "" or what is wrong,
+ * as lines. */
+static const char *take_arguments(struct exim *e, const struct cmd_line *c,
+                                  struct message *m)
 {
-    struct arguments x = { .e = e, .c = c, .m = m, .bad = buf_init(m->arena, BUF_DEFAULT_CEILING) };
+    struct arguments x = {
+        .e = e, .c = c, .m = m, .bad = buf_init(m->arena, BUF_DEFAULT_CEILING)
+    };
     const struct main_options *o = &e->config->main;
     unsigned flags = (o->allow_domain_literals ? PARSE_ALLOW_DOMAIN_LITERAL : 0) |
                      (o->allow_utf8_domains ? PARSE_ALLOW_UTF8 : 0) |
@@ -131,7 +137,8 @@ static bool start_acl(struct exim *e, struct session *s, struct message *m)
     ctx.session = s;
     ctx.message = m;
     /* Its verdict is ignored (manual 43.2). */
-    (void)acl_check_option(&ctx, ACL_WHERE_NOTSMTP_START, e->config->main.acl_not_smtp_start);
+    (void)acl_check_option(&ctx, ACL_WHERE_NOTSMTP_START,
+                           e->config->main.acl_not_smtp_start);
     return true;
 }
 
@@ -142,7 +149,8 @@ static int take_in(struct exim *e, const struct cmd_line *c, struct session *s)
     struct receive_source source = { .read = read_input, .arg = in };
 
     in->lines = lines_new(c->receive.dot_ends ? LINES_END_LOCAL : LINES_END_COUNT);
-    in->timeout = c->receive.receive_timeout != 0 ? c->receive.receive_timeout : e->config->main.receive_timeout;
+    in->timeout = c->receive.receive_timeout != 0 ? c->receive.receive_timeout
+                                                  : e->config->main.receive_timeout;
     (void)start_acl(e, s, m);
     struct receive_result r = receive_message(s, m, &source, c->extract_recipients);
     if (r.bad_addresses != NULL || (r.rc != RECEIVE_OK && r.rc != RECEIVE_DISCARDED)) {
@@ -158,9 +166,11 @@ static int take_in(struct exim *e, const struct cmd_line *c, struct session *s)
 
 static int usage(void)
 {
-    fprintf(stderr, "Exim is a Mail Transfer Agent. It is normally called by Mail User Agents,\n"
-                    "not directly from a shell command line. Options and/or arguments control\n"
-                    "what it does when called. For a list of options, see the Exim documentation.\n");
+    fprintf(
+        stderr,
+        "Exim is a Mail Transfer Agent. It is normally called by Mail User Agents,\n"
+        "not directly from a shell command line. Options and/or arguments control\n"
+        "what it does when called. For a list of options, see the Exim documentation.\n");
     return EXIT_FAILURE;
 }
 
@@ -183,7 +193,7 @@ static int submit(struct exim *e, const struct cmd_line *c, struct session *s)
     m->sender = sender != NULL ? sender : local_originator(e, m->arena);
     m->authenticated_sender = c->oMas != NULL && e->trusted ? c->oMas
                               : m->sender_forced            ? NULL
-                                                            : local_originator(e, m->arena);
+                                                 : local_originator(e, m->arena);
     if (m->sender_forced && c->oMai == NULL)
         s->authenticated_id = NULL;
     if (c->sender_name != NULL)

@@ -32,20 +32,25 @@ static void add_copy(struct buf *b, const struct message *m)
     char chunk[4096];
     ssize_t got = 0;
 
-    buf_add_cstr(b, "\n------ This is a copy of your message, including all the headers. ------\n\n");
+    buf_add_cstr(
+        b,
+        "\n------ This is a copy of your message, including all the headers. ------\n\n");
     for (const struct header *h = m->headers.first; h != NULL; h = h->next)
         if (h->type != HEADER_OLD)
             buf_add(b, h->text, h->len);
     buf_add_char(b, '\n');
     if (m->id[0] == '\0') { /* nothing was read of it yet */
-        while (left > 0 && (got = fd_read(STDIN_FILENO, chunk, left < sizeof(chunk) ? left : sizeof(chunk))) > 0) {
+        while (left > 0 &&
+               (got = fd_read(STDIN_FILENO, chunk,
+                              left < sizeof(chunk) ? left : sizeof(chunk))) > 0) {
             buf_add(b, chunk, (size_t)got);
             left -= (size_t)got;
         }
         return;
     }
     for (off_t at = m->body.start; m->body.fd >= 0 && left > 0; at += got) {
-        got = fd_pread_full(m->body.fd, chunk, left < sizeof(chunk) ? left : sizeof(chunk), at);
+        got = fd_pread_full(m->body.fd, chunk,
+                            left < sizeof(chunk) ? left : sizeof(chunk), at);
         if (got <= 0)
             return;
         buf_add(b, chunk, (size_t)got);
@@ -64,19 +69,23 @@ static bool send_mail(struct session *s, const struct complaint *c)
 
     if (m->sender == NULL || *m->sender == '\0')
         return false;
-    buf_printf(&b, "Auto-Submitted: auto-replied\nFrom: Mail Delivery System <Mailer-Daemon@%s>\nTo: %s\n",
+    buf_printf(&b,
+               "Auto-Submitted: auto-replied\nFrom: Mail Delivery System "
+               "<Mailer-Daemon@%s>\nTo: %s\n",
                e->config->qualify_domain, m->sender);
-    buf_printf(&b, "Subject: %s\nDate: %s\n\n%s\n", c->subject, tod_print(a, TOD_FULL, tod_now()), c->text);
+    buf_printf(&b, "Subject: %s\nDate: %s\n\n%s\n", c->subject,
+               tod_print(a, TOD_FULL, tod_now()), c->text);
     if (c->detail != NULL)
         buf_printf(&b, "\n  %s\n", c->detail);
     add_copy(&b, m);
-    return deliver_submit(e, "", (const char *const[]){ m->sender }, 1, buf_view(&b), m->id[0] != '\0' ? m->id : NULL, id,
-                          &err);
+    return deliver_submit(e, "", (const char *const[]){ m->sender }, 1, buf_view(&b),
+                          m->id[0] != '\0' ? m->id : NULL, id, &err);
 }
 
-/* By mail, and the exit status says how that went; a caller that wants stderr has it there. */
-static int tell(struct session *s, const struct cmd_line *c, const struct complaint *what, const char *for_stderr,
-                int status)
+/* By mail, and the exit status says how that went; a caller that wants stderr has it
+ * there. */
+static int tell(struct session *s, const struct cmd_line *c, const struct complaint *what,
+                const char *for_stderr, int status)
 {
     if (c->receive.error_stderr) {
         fprintf(stderr, "exim: %s\n", for_stderr);
@@ -93,31 +102,38 @@ int bm_error_bad_argument(struct session *s, const struct cmd_line *c, const cha
     const char *reason = bad + address + (bad[address] == ':' ? 2 : 0);
     struct complaint what = {
         .subject = "Mail failure - malformed recipient address",
-        .text = "A message that you sent contained one or more recipient addresses that were\n"
+        .text = "A message that you sent contained one or more recipient addresses that "
+                "were\n"
                 "incorrectly constructed:",
         .detail = arena_strndup(a, bad, line),
     };
-    const char *text = arena_printf(a, "bad recipient address \"%.*s\": %.*s", (int)address, bad,
-                                    (int)strcspn(reason, "\n"), reason);
+    const char *text =
+        arena_printf(a, "bad recipient address \"%.*s\": %.*s", (int)address, bad,
+                     (int)strcspn(reason, "\n"), reason);
 
     return tell(s, c, &what, text, EXIT_FAILURE);
 }
 
-int bm_error_report(struct session *s, const struct cmd_line *c, const struct receive_result *r)
+int bm_error_report(struct session *s, const struct cmd_line *c,
+                    const struct receive_result *r)
 {
-    bool none = r->rc == RECEIVE_REJECTED && c->extract_recipients && s->message->recipient_count == 0;
+    bool none = r->rc == RECEIVE_REJECTED && c->extract_recipients &&
+                s->message->recipient_count == 0;
     struct complaint what = { .subject = "Mail failure - rejected by local scanning code",
-                              .text = "A message that you sent was not accepted:", .detail = r->error };
+                              .text = "A message that you sent was not accepted:",
+                              .detail = r->error };
 
     if (r->bad_addresses != NULL) {
         what.subject = "Mail failure - malformed recipient address";
-        what.text = "A message that you sent contained one or more recipient addresses that were\n"
+        what.text = "A message that you sent contained one or more recipient addresses "
+                    "that were\n"
                     "incorrectly constructed:";
         what.detail = r->bad_addresses;
     } else if (none) {
         what.subject = "Mail failure - no recipient addresses";
-        what.text = "A message that you sent contained no recipient addresses, and therefore no\n"
-                    "delivery could be attempted.";
+        what.text =
+            "A message that you sent contained no recipient addresses, and therefore no\n"
+            "delivery could be attempted.";
         what.detail = NULL;
     } else if (r->rc == RECEIVE_REJECTED) {
         what.subject = "Mail failure - rejected by ACL";
@@ -126,7 +142,8 @@ int bm_error_report(struct session *s, const struct cmd_line *c, const struct re
     }
     if (r->rc == RECEIVE_LOST) {
         fprintf(stderr, "exim: %s while reading - message abandoned\n",
-                r->error != NULL && strcmp(r->error, "timeout") == 0 ? "timed out" : "error");
+                r->error != NULL && strcmp(r->error, "timeout") == 0 ? "timed out"
+                                                                     : "error");
         return EXIT_FAILURE;
     }
     return tell(s, c, &what, r->error != NULL ? r->error : what.text,

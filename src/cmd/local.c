@@ -20,13 +20,15 @@
 
 bool local_host_options(const struct exim *e, const struct cmd_line *c)
 {
-    return e->trusted && (c->oMa != NULL || c->oMi != NULL || c->oMs != NULL || c->oMt != NULL ||
-                          c->oMaa != NULL || c->oMai != NULL || c->oMas != NULL || c->oMr != NULL);
+    return e->trusted &&
+           (c->oMa != NULL || c->oMi != NULL || c->oMs != NULL || c->oMt != NULL ||
+            c->oMaa != NULL || c->oMai != NULL || c->oMas != NULL || c->oMr != NULL);
 }
 
 const char *local_originator(struct exim *e, struct arena *a)
 {
-    return arena_printf(a, "%s@%s", parse_quote_local_part(a, e->originator_login), e->config->qualify_domain);
+    return arena_printf(a, "%s@%s", parse_quote_local_part(a, e->originator_login),
+                        e->config->qualify_domain);
 }
 
 struct session *local_session(struct exim *e, const struct cmd_line *c)
@@ -65,11 +67,12 @@ static bool may_set(struct exim *e, struct arena *a, const char *sender)
     if (e->config->main.untrusted_set_sender == NULL)
         return false;
     expand_ctx_init(&ctx, e, a);
-    return match_address(&ctx, e->config->main.untrusted_set_sender, sender, true, NULL) == RC_OK;
+    return match_address(&ctx, e->config->main.untrusted_set_sender, sender, true,
+                         NULL) == RC_OK;
 }
 
-bool local_sender(struct exim *e, struct arena *a, const struct cmd_line *c, const char **sender,
-                  const char **why)
+bool local_sender(struct exim *e, struct arena *a, const struct cmd_line *c,
+                  const char **sender, const char **why)
 {
     const struct main_options *o = &e->config->main;
     struct parsed_address p;
@@ -81,15 +84,17 @@ bool local_sender(struct exim *e, struct arena *a, const struct cmd_line *c, con
         *sender = "";
         return true;
     }
-    unsigned flags = PARSE_ALLOW_EMPTY | PARSE_ALLOW_DOMAIN_LITERAL | (o->allow_utf8_domains ? PARSE_ALLOW_UTF8 : 0) |
+    unsigned flags = PARSE_ALLOW_EMPTY | PARSE_ALLOW_DOMAIN_LITERAL |
+                     (o->allow_utf8_domains ? PARSE_ALLOW_UTF8 : 0) |
                      (o->strip_trailing_dot ? PARSE_STRIP_DOT : 0);
     if (!parse_address(a, c->sender, flags, &p)) {
         *why = arena_printf(a, "bad -f address \"%s\": %s", c->sender, p.err);
         return false;
     }
-    const char *full = p.domain != NULL || *p.address == '\0' || c->no_qualify
-                           ? p.address
-                           : arena_printf(a, "%s@%s", p.address, e->config->qualify_domain);
+    const char *full =
+        p.domain != NULL || *p.address == '\0' || c->no_qualify
+            ? p.address
+            : arena_printf(a, "%s@%s", p.address, e->config->qualify_domain);
     if (may_set(e, a, full))
         *sender = full;
     return true;
@@ -122,7 +127,8 @@ static void set_from_socket(struct smtp_peer *peer)
         peer->local = ip_from_sockaddr((struct sockaddr *)&sa, &peer->local_port);
 }
 
-void local_peer(struct exim *e, struct arena *a, const struct cmd_line *c, struct smtp_peer *peer)
+void local_peer(struct exim *e, struct arena *a, const struct cmd_line *c,
+                struct smtp_peer *peer)
 {
     peer->in_fd = STDIN_FILENO;
     peer->out_fd = STDOUT_FILENO;

@@ -20,8 +20,10 @@ static bool is_offered(struct smtp_state *st, const struct authenticator *au)
     enum expand_rc rc = expand_bool(&ctx, au->server_advertise_condition, true, &yes);
     if (rc == EXPAND_OK || rc == EXPAND_FORCED)
         return rc == EXPAND_OK && yes;
-    smtp_log(st, LOG_MAIN | LOG_PANIC, "failed to expand \"%s\" for server_advertise_condition of %s: %s",
-             au->server_advertise_condition->text, au->name, ctx.err.msg != NULL ? ctx.err.msg : "");
+    smtp_log(st, LOG_MAIN | LOG_PANIC,
+             "failed to expand \"%s\" for server_advertise_condition of %s: %s",
+             au->server_advertise_condition->text, au->name,
+             ctx.err.msg != NULL ? ctx.err.msg : "");
     return false;
 }
 
@@ -31,7 +33,8 @@ const char *smtp_auth_list(struct smtp_state *st)
     const struct config *c = st->e->config;
 
     for (size_t i = 0; i < c->authenticator_count; i++)
-        if (strcmp(c->authenticators[i]->driver->name, "tls") != 0 && is_offered(st, c->authenticators[i]))
+        if (strcmp(c->authenticators[i]->driver->name, "tls") != 0 &&
+            is_offered(st, c->authenticators[i]))
             buf_printf(&b, " %s", c->authenticators[i]->public_name);
     return buf_cstr(&b);
 }
@@ -53,7 +56,8 @@ static enum auth_rc challenge(void *arg, struct str text, struct str *response)
 }
 
 /* $authenticated_id, from server_set_id with the driver's $auth1.. */
-static const char *set_id(struct smtp_state *st, const struct authenticator *au, struct expand_ctx *ctx)
+static const char *set_id(struct smtp_state *st, const struct authenticator *au,
+                          struct expand_ctx *ctx)
 {
     const char *id = "";
 
@@ -61,8 +65,10 @@ static const char *set_id(struct smtp_state *st, const struct authenticator *au,
         return NULL;
     enum expand_rc rc = expand(ctx, au->server_set_id, &id);
     if (rc == EXPAND_FAIL || rc == EXPAND_DEFER)
-        smtp_log(st, LOG_MAIN | LOG_PANIC, "failed to expand \"%s\" for server_set_id of %s: %s",
-                 au->server_set_id->text, au->name, ctx->err.msg != NULL ? ctx->err.msg : "");
+        smtp_log(st, LOG_MAIN | LOG_PANIC,
+                 "failed to expand \"%s\" for server_set_id of %s: %s",
+                 au->server_set_id->text, au->name,
+                 ctx->err.msg != NULL ? ctx->err.msg : "");
     return rc == EXPAND_OK && *id != '\0' ? cstr_printable(st->s->arena, id, true) : NULL;
 }
 
@@ -99,8 +105,8 @@ static void adopt(struct smtp_state *st, const struct authenticator *au, const c
     smtp_set_protocol(st);
 }
 
-static void failed(struct smtp_state *st, const struct authenticator *au, enum auth_rc rc, const char *id,
-                   const char *why)
+static void failed(struct smtp_state *st, const struct authenticator *au, enum auth_rc rc,
+                   const char *id, const char *why)
 {
     struct session *s = st->s;
     const char *reply = reply_of(rc);
@@ -109,26 +115,33 @@ static void failed(struct smtp_state *st, const struct authenticator *au, enum a
     if (rc == AUTH_FAIL)
         s->authenticated_fail_id = id;
     smtp_reply(st, "%s", reply);
-    smtp_log(st, LOG_MAIN | LOG_REJECT, "%s authenticator failed for %s: %s%s%s%s%s%s", au->name,
-             session_host_and_ident(s, false, true), reply, id != NULL ? " (set_id=" : "",
-             id != NULL ? id : "", id != NULL ? ")" : "", why != NULL ? ": " : "", why != NULL ? why : "");
+    smtp_log(st, LOG_MAIN | LOG_REJECT, "%s authenticator failed for %s: %s%s%s%s%s%s",
+             au->name, session_host_and_ident(s, false, true), reply,
+             id != NULL ? " (set_id=" : "", id != NULL ? id : "", id != NULL ? ")" : "",
+             why != NULL ? ": " : "", why != NULL ? why : "");
 }
 
-static void run(struct smtp_state *st, const struct authenticator *au, const char *initial)
+static void run(struct smtp_state *st, const struct authenticator *au,
+                const char *initial)
 {
     struct expand_ctx ctx;
 
     smtp_context(st, &ctx);
-    struct auth_server_call call = { .ctx = &ctx, .initial = initial, .challenge = challenge, .arg = st };
+    struct auth_server_call call = {
+        .ctx = &ctx, .initial = initial, .challenge = challenge, .arg = st
+    };
     enum auth_rc rc = au->driver->server(au, &call);
     if (st->input != SMTP_IN_OK)
         return; /* the client has gone: the next read says so */
-    const char *id = rc == AUTH_OK || rc == AUTH_FAIL || rc == AUTH_DEFER ? set_id(st, au, &ctx) : NULL;
+    const char *id = rc == AUTH_OK || rc == AUTH_FAIL || rc == AUTH_DEFER
+                         ? set_id(st, au, &ctx)
+                         : NULL;
     if (rc == AUTH_OK) {
         adopt(st, au, id);
         smtp_reply(st, "%s", reply_of(AUTH_OK));
     } else {
-        failed(st, au, rc, id, rc == AUTH_DEFER || rc == AUTH_ERROR ? call.err.msg : NULL);
+        failed(st, au, rc, id,
+               rc == AUTH_DEFER || rc == AUTH_ERROR ? call.err.msg : NULL);
     }
 }
 
@@ -144,7 +157,8 @@ void smtp_auth_by_tls(struct smtp_state *st)
 {
     const struct config *c = st->e->config;
 
-    for (size_t i = 0; i < c->authenticator_count && st->s->host_authenticated == NULL; i++) {
+    for (size_t i = 0; i < c->authenticator_count && st->s->host_authenticated == NULL;
+         i++) {
         const struct authenticator *au = c->authenticators[i];
         struct expand_ctx ctx;
 
@@ -203,7 +217,9 @@ void smtp_cmd_auth(struct smtp_state *st)
     }
     const struct authenticator *au = find(st, mechanism);
     if (au == NULL) {
-        smtp_error(st, SMTP_PROTOCOL, 504, arena_printf(a, "%s authentication mechanism not supported", mechanism));
+        smtp_error(
+            st, SMTP_PROTOCOL, 504,
+            arena_printf(a, "%s authentication mechanism not supported", mechanism));
         return;
     }
     run(st, au, *initial != '\0' ? initial : NULL);

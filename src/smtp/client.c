@@ -225,7 +225,8 @@ bool client_is_quiet(const struct client *c)
 {
     struct pollfd p = { .fd = c->fd, .events = POLLIN };
 
-    if (c->fd < 0 || c->fault != CLIENT_OK || client_has_input(c) || (c->tls != NULL && tls_pending(c->tls)))
+    if (c->fd < 0 || c->fault != CLIENT_OK || client_has_input(c) ||
+        (c->tls != NULL && tls_pending(c->tls)))
         return false;
     return poll(&p, 1, 0) == 0;
 }

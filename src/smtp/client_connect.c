@@ -34,7 +34,8 @@ int client_dscp_parse(const char *name)
 
     if (d != NULL)
         return d->value;
-    if (cstr_starts(name, "0x") && name[2] != '\0' && strspn(name + 2, "0123456789abcdefABCDEF") == strlen(name + 2))
+    if (cstr_starts(name, "0x") && name[2] != '\0' &&
+        strspn(name + 2, "0123456789abcdefABCDEF") == strlen(name + 2))
         n = strtol(name + 2, NULL, 16);
     else if (!cstr_to_long(name, &n))
         return -1;
@@ -145,7 +146,8 @@ bool client_connect(struct client *c, const struct client_target *t, struct err 
     if (!bind_local(c->fd, t->interface)) {
         int saved = errno;
 
-        err_sys(err, c->arena, saved, "unable to bind outgoing SMTP call to %s", t->interface);
+        err_sys(err, c->arena, saved, "unable to bind outgoing SMTP call to %s",
+                t->interface);
         return failed(c, saved);
     }
     if (connect(c->fd, (struct sockaddr *)&ss, len) != 0) {

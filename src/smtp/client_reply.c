@@ -10,7 +10,8 @@ enum client_line client_reply_line(struct str line, int *code)
 {
     const char *p = line.p;
 
-    if (line.len < 3 || !is_digit(p[0]) || !is_digit(p[1]) || !is_digit(p[2]) || p[0] < '1' || p[0] > '5')
+    if (line.len < 3 || !is_digit(p[0]) || !is_digit(p[1]) || !is_digit(p[2]) ||
+        p[0] < '1' || p[0] > '5')
         return CLIENT_LINE_BAD;
     if (line.len > 3 && p[3] != ' ' && p[3] != '-')
         return CLIENT_LINE_BAD;
@@ -63,7 +64,8 @@ const char *client_reply_status(struct arena *a, const char *text)
 {
     size_t len = strlen(text);
 
-    if (len < 9 || (text[3] != ' ' && text[3] != '-') || text[4] != text[0] || text[5] != '.')
+    if (len < 9 || (text[3] != ' ' && text[3] != '-') || text[4] != text[0] ||
+        text[5] != '.')
         return NULL;
     const char *s = text + 6;
     size_t subject = strspn(s, "0123456789");
@@ -84,10 +86,11 @@ static const struct {
     const char *name;
     unsigned bit;
 } cap_names[] = {
-    { "STARTTLS", CLIENT_STARTTLS }, { "AUTH", CLIENT_AUTH },           { "PIPELINING", CLIENT_PIPELINING },
-    { "SIZE", CLIENT_SIZE },         { "8BITMIME", CLIENT_8BITMIME },   { "DSN", CLIENT_DSN },
-    { "CHUNKING", CLIENT_CHUNKING }, { "PRDR", CLIENT_PRDR },           { "SMTPUTF8", CLIENT_SMTPUTF8 },
-    { "IGNOREQUOTA", CLIENT_IGNOREQUOTA },
+    { "STARTTLS", CLIENT_STARTTLS },     { "AUTH", CLIENT_AUTH },
+    { "PIPELINING", CLIENT_PIPELINING }, { "SIZE", CLIENT_SIZE },
+    { "8BITMIME", CLIENT_8BITMIME },     { "DSN", CLIENT_DSN },
+    { "CHUNKING", CLIENT_CHUNKING },     { "PRDR", CLIENT_PRDR },
+    { "SMTPUTF8", CLIENT_SMTPUTF8 },     { "IGNOREQUOTA", CLIENT_IGNOREQUOTA },
 };
 
 static void read_size(const char *s, struct client_caps *out)
@@ -109,14 +112,16 @@ static void read_cap(struct arena *a, const char *line, struct client_caps *out)
             continue;
         const char *rest = line[word] != '\0' ? line + word + 1 : "";
 
-        /* "AUTH=LOGIN" is an old form, seen beside the right one; it tells nothing new. */
+        /* "AUTH=LOGIN" is an old form, seen beside the right one; it tells nothing new.
+         */
         if (line[word] == '=' && cap_names[i].bit != CLIENT_AUTH)
             return;
         out->set |= cap_names[i].bit;
         if (cap_names[i].bit == CLIENT_SIZE)
             read_size(rest, out);
         if (cap_names[i].bit == CLIENT_AUTH)
-            out->auth = arena_printf(a, "%s%s%s", out->auth, *out->auth != '\0' ? " " : "", rest);
+            out->auth =
+                arena_printf(a, "%s%s%s", out->auth, *out->auth != '\0' ? " " : "", rest);
     }
 }
 

@@ -10,7 +10,14 @@
 #include "base/tod.h"
 #include "smtp/client.h"
 
-enum { PROXIES_MAX = 32, REPLY_MAX = 300, VERSION = 5, AUTH_NONE = 0, AUTH_NAME = 2, NO_AUTH = 0xff };
+enum {
+    PROXIES_MAX = 32,
+    REPLY_MAX = 300,
+    VERSION = 5,
+    AUTH_NONE = 0,
+    AUTH_NAME = 2,
+    NO_AUTH = 0xff
+};
 
 struct proxy {
     const char *address;
@@ -44,15 +51,19 @@ static bool read_option(struct proxy *p, const char *word)
         return (p->timeout = tod_interval_parse(value)) > 0;
     if (cstr_starts(word, "pri="))
         return cstr_to_long(value, &p->priority);
-    return cstr_starts(word, "weight=") && cstr_to_long(value, &p->weight) && p->weight > 0;
+    return cstr_starts(word, "weight=") && cstr_to_long(value, &p->weight) &&
+           p->weight > 0;
 }
 
-static bool read_proxy(struct arena *a, const char *item, struct proxy *p, struct err *err)
+static bool read_proxy(struct arena *a, const char *item, struct proxy *p,
+                       struct err *err)
 {
     struct list_iter it = list_begin(item, ' ');
     struct ip ip;
 
-    *p = (struct proxy){ .port = 1080, .weight = 1, .priority = 1, .timeout = 5, .name = "", .password = "" };
+    *p = (struct proxy){
+        .port = 1080, .weight = 1, .priority = 1, .timeout = 5, .name = "", .password = ""
+    };
     p->address = list_next(&it, a);
     if (p->address == NULL || !ip_parse(p->address, &ip))
         return err_set(err, a, "bad SOCKS proxy \"%s\": an IP address is wanted", item);
@@ -104,8 +115,9 @@ static bool greet(struct client *c, const struct proxy *p, int64_t deadline)
     const unsigned char hello[] = { VERSION, 1, p->named ? AUTH_NAME : AUTH_NONE };
     unsigned char reply[2];
 
-    if (!fd_write_all(c->fd, hello, sizeof(hello)) || !read_exact(c, reply, 2, deadline) ||
-        reply[0] != VERSION || reply[1] == NO_AUTH || reply[1] != hello[2])
+    if (!fd_write_all(c->fd, hello, sizeof(hello)) ||
+        !read_exact(c, reply, 2, deadline) || reply[0] != VERSION ||
+        reply[1] == NO_AUTH || reply[1] != hello[2])
         return false;
     if (!p->named)
         return true;
@@ -116,16 +128,24 @@ static bool greet(struct client *c, const struct proxy *p, int64_t deadline)
     buf_add_cstr(&b, p->name);
     buf_add_char(&b, (char)strlen(p->password));
     buf_add_cstr(&b, p->password);
-    return fd_write_all(c->fd, b.p, b.len) && read_exact(c, reply, 2, deadline) && reply[1] == 0;
+    return fd_write_all(c->fd, b.p, b.len) && read_exact(c, reply, 2, deadline) &&
+           reply[1] == 0;
 }
 
 static const char *const refusals[] = {
-    "", "general SOCKS server failure", "connection not allowed by ruleset", "Network unreachable",
-    "Host unreachable", "Connection refused", "TTL expired", "Command not supported",
+    "",
+    "general SOCKS server failure",
+    "connection not allowed by ruleset",
+    "Network unreachable",
+    "Host unreachable",
+    "Connection refused",
+    "TTL expired",
+    "Command not supported",
     "Address type not supported",
 };
 
-static bool request(struct client *c, const struct client_target *t, int64_t deadline, struct err *err)
+static bool request(struct client *c, const struct client_target *t, int64_t deadline,
+                    struct err *err)
 {
     unsigned char q[22] = { VERSION, 1, 0 }, reply[REPLY_MAX];
     struct ip ip;
@@ -138,7 +158,8 @@ static bool request(struct client *c, const struct client_target *t, int64_t dea
     memcpy(q + 4, ip.bytes, size);
     q[4 + size] = (unsigned char)(t->port >> 8);
     q[5 + size] = (unsigned char)t->port;
-    if (!fd_write_all(c->fd, q, 6 + size) || !read_exact(c, reply, 5, deadline) || reply[0] != VERSION)
+    if (!fd_write_all(c->fd, q, 6 + size) || !read_exact(c, reply, 5, deadline) ||
+        reply[0] != VERSION)
         return false;
     if (reply[1] != 0) {
         err_set(err, c->arena, "SOCKS proxy: %s",
@@ -146,12 +167,15 @@ static bool request(struct client *c, const struct client_target *t, int64_t dea
         c->sys_errno = reply[1] == 5 ? ECONNREFUSED : EHOSTUNREACH;
         return false;
     }
-    size_t rest = reply[3] == 1 ? 4 + 2 - 1 : reply[3] == 4 ? 16 + 2 - 1 : (size_t)reply[4] + 2;
+    size_t rest = reply[3] == 1   ? 4 + 2 - 1
+                  : reply[3] == 4 ? 16 + 2 - 1
+                                  : (size_t)reply[4] + 2;
 
     return read_exact(c, reply + 5, rest, deadline);
 }
 
-static bool try_proxy(struct client *c, const struct proxy *p, const struct client_target *t, struct err *err)
+static bool try_proxy(struct client *c, const struct proxy *p,
+                      const struct client_target *t, struct err *err)
 {
     struct client_target to = *t;
     int64_t deadline = tod_monotonic_ms() + p->timeout * 1000;

@@ -26,7 +26,8 @@ static bool rejected_host(struct smtp_state *st)
     if (!smtp_host_in(st, st->o->host_reject_connection))
         return false;
     if (smtp_log_wants(st, L_connection_reject))
-        smtp_log(st, LOG_MAIN | LOG_REJECT, "refused connection from %s (host_reject_connection)", who(st));
+        smtp_log(st, LOG_MAIN | LOG_REJECT,
+                 "refused connection from %s (host_reject_connection)", who(st));
     return !refuse(st, "host-rejected", "554 SMTP service not available");
 }
 
@@ -36,25 +37,34 @@ static bool has_room(struct smtp_state *st)
     const struct main_options *o = st->o;
     double load = 0;
 
-    if (o->smtp_load_reserve >= 0 && getloadavg(&load, 1) == 1 && load * 1000 > o->smtp_load_reserve) {
+    if (o->smtp_load_reserve >= 0 && getloadavg(&load, 1) == 1 &&
+        load * 1000 > o->smtp_load_reserve) {
         if (smtp_host_in(st, o->smtp_reserve_hosts))
             return true;
         smtp_log(st, LOG_MAIN | LOG_REJECT,
-                 "temporarily refused connection from %s: not in reserve list and load average = %.2f", who(st),
-                 load);
-        return refuse(st, "too-much-load", arena_printf(st->s->arena,
-                      "421 %s: Too much load; please try again later", st->s->active_hostname));
+                 "temporarily refused connection from %s: not in reserve list and load "
+                 "average = %.2f",
+                 who(st), load);
+        return refuse(st, "too-much-load",
+                      arena_printf(st->s->arena,
+                                   "421 %s: Too much load; please try again later",
+                                   st->s->active_hostname));
     }
-    long slots = o->smtp_accept_max - o->smtp_accept_reserve, count = (long)st->s->count_at_start;
+    long slots = o->smtp_accept_max - o->smtp_accept_reserve,
+         count = (long)st->s->count_at_start;
     if (o->smtp_accept_max <= 0 || o->smtp_accept_reserve <= 0 || count <= slots ||
         smtp_host_in(st, o->smtp_reserve_hosts))
         return true;
     smtp_log(st, LOG_MAIN | LOG_REJECT,
-             "temporarily refused connection from %s: not in reserve list: connected=%ld max=%ld reserve=%ld",
+             "temporarily refused connection from %s: not in reserve list: connected=%ld "
+             "max=%ld reserve=%ld",
              who(st), count, o->smtp_accept_max, o->smtp_accept_reserve);
-    return refuse(st, "too-many-connections", arena_printf(st->s->arena,
-                  "421 %s: Too many concurrent SMTP connections; please try again later",
-                  st->s->active_hostname));
+    return refuse(
+        st, "too-many-connections",
+        arena_printf(
+            st->s->arena,
+            "421 %s: Too many concurrent SMTP connections; please try again later",
+            st->s->active_hostname));
 }
 
 static bool test_host(struct smtp_state *st)
@@ -69,11 +79,14 @@ static bool test_host(struct smtp_state *st)
         return false;
     if (smtp_host_in(st, st->o->host_lookup))
         (void)session_host_name(s);
-    if (!s->host_checking && st->o->rfc1413_query_timeout > 0 && smtp_host_in(st, st->o->rfc1413_hosts))
-        smtp_ident_query(s, &st->peer->local, st->peer->local_port, st->o->rfc1413_query_timeout);
+    if (!s->host_checking && st->o->rfc1413_query_timeout > 0 &&
+        smtp_host_in(st, st->o->rfc1413_hosts))
+        smtp_ident_query(s, &st->peer->local, st->peer->local_port,
+                         st->o->rfc1413_query_timeout);
     s->sender_unqualified_ok = smtp_host_in(st, st->o->sender_unqualified_hosts);
     s->recipient_unqualified_ok = smtp_host_in(st, st->o->recipient_unqualified_hosts);
-    s->helo_required = smtp_host_in(st, st->o->helo_verify_hosts) || smtp_host_in(st, st->o->hosts_require_helo);
+    s->helo_required = smtp_host_in(st, st->o->helo_verify_hosts) ||
+                       smtp_host_in(st, st->o->hosts_require_helo);
     return true;
 }
 
@@ -81,16 +94,19 @@ static bool test_host(struct smtp_state *st)
 static bool silent_client(struct smtp_state *st)
 {
     const struct session *s = st->s;
-    bool tested = st->o->smtp_enforce_sync && !s->enforce_sync_off && s->host_address != NULL &&
-                  !s->sender_host_notsocket && !s->host_checking;
+    bool tested = st->o->smtp_enforce_sync && !s->enforce_sync_off &&
+                  s->host_address != NULL && !s->sender_host_notsocket &&
+                  !s->host_checking;
 
     if (!tested || !smtp_input_waiting(st) || st->at == st->len)
         return true;
     size_t shown = st->len - st->at < 150 ? st->len - st->at : 150;
     smtp_log(st, LOG_MAIN | LOG_REJECT,
-             "SMTP protocol synchronization error (input sent without waiting for greeting): rejected connection "
+             "SMTP protocol synchronization error (input sent without waiting for "
+             "greeting): rejected connection "
              "from %s input=\"%s\"",
-             smtp_log_host(st), cstr_printable_len(st->s->arena, st->in + st->at, shown, false));
+             smtp_log_host(st),
+             cstr_printable_len(st->s->arena, st->in + st->at, shown, false));
     return refuse(st, "synchronization-error", "554 SMTP synchronization error");
 }
 
@@ -104,7 +120,8 @@ static void greet(struct smtp_state *st, const struct acl_verdict *v)
     } else {
         smtp_context(st, &ctx);
         if (expand(&ctx, st->o->smtp_banner, &text) != EXPAND_OK) {
-            smtp_log(st, LOG_MAIN | LOG_PANIC, "Expansion of \"%s\" (smtp_banner) failed: %s",
+            smtp_log(st, LOG_MAIN | LOG_PANIC,
+                     "Expansion of \"%s\" (smtp_banner) failed: %s",
                      st->o->smtp_banner->text, ctx.err.msg != NULL ? ctx.err.msg : "");
             text = st->s->active_hostname;
         }

@@ -96,9 +96,11 @@ static void reply_result(struct smtp_state *st, const char *text)
 static void data_lost(struct smtp_state *st)
 {
     if (st->input == SMTP_IN_TIMEOUT)
-        smtp_notquit(st, "data-timeout", "421", " SMTP incoming data timeout - closing connection.");
+        smtp_notquit(st, "data-timeout", "421",
+                     " SMTP incoming data timeout - closing connection.");
     else if (st->input == SMTP_IN_TERM)
-        smtp_notquit(st, "signal-exit", "421", " Service not available - closing connection");
+        smtp_notquit(st, "signal-exit", "421",
+                     " Service not available - closing connection");
     else
         smtp_notquit(st, "connection-lost", "421", " lost input connection");
     if (st->s->batched)
@@ -132,7 +134,8 @@ static void take_message(struct smtp_state *st, struct data_source *d, bool chun
         return;
     }
     if (!chunks)
-        for (char drop[256]; d->lines.state != LINES_DONE && dot_read(d, drop, sizeof(drop), &(struct err){ 0 }) > 0;)
+        for (char drop[256]; d->lines.state != LINES_DONE &&
+                             dot_read(d, drop, sizeof(drop), &(struct err){ 0 }) > 0;)
             continue;
     else
         end_chunks(st);
@@ -145,7 +148,8 @@ static void take_message(struct smtp_state *st, struct data_source *d, bool chun
     if (r.reply != NULL)
         reply_result(st, r.reply);
     if (s->host_checking && r.rc == RECEIVE_DISCARDED) {
-        static const char text[] = "\n**** SMTP testing: that is not a real message id!\n\n";
+        static const char text[] =
+            "\n**** SMTP testing: that is not a real message id!\n\n";
 
         buf_add(&st->out, text, sizeof(text) - 1);
     }
@@ -180,12 +184,15 @@ static bool has_recipients(struct smtp_state *st, const char *verb)
     if (st->mail_done && (m->recipient_count > 0 || st->discarded_by != NULL))
         return true;
     if (!st->mail_done || st->rcpt_refusal == NULL) {
-        smtp_error(st, SMTP_PROTOCOL, 503, arena_printf(st->s->arena, "valid RCPT command must precede %s", verb));
+        smtp_error(
+            st, SMTP_PROTOCOL, 503,
+            arena_printf(st->s->arena, "valid RCPT command must precede %s", verb));
         return false;
     }
     if (!st->rcpt_refusals_differ) {
         smtp_reply(st, "503-All RCPT commands were rejected with this error:");
-        for (const char *p = st->rcpt_refusal; *p != '\0'; p += strcspn(p, "\n"), p += *p == '\n')
+        for (const char *p = st->rcpt_refusal; *p != '\0';
+             p += strcspn(p, "\n"), p += *p == '\n')
             smtp_reply(st, "503-%.*s", (int)strcspn(p, "\n"), p);
     }
     smtp_reply(st, "503 Valid RCPT command must precede %s", verb);
@@ -209,13 +216,15 @@ static bool predata_allows(struct smtp_state *st, struct acl_verdict *v)
 
 void smtp_cmd_data(struct smtp_state *st)
 {
-    struct data_source d = { .lines = lines_new(st->s->batched ? LINES_END_BATCH : LINES_END_DOT) };
+    struct data_source d = { .lines = lines_new(st->s->batched ? LINES_END_BATCH
+                                                               : LINES_END_DOT) };
     struct acl_verdict v;
 
     if (!has_recipients(st, "DATA") || !predata_allows(st, &v))
         return;
     st->s->message->discarded_by = st->discarded_by;
-    smtp_reply_accept(st, "354", &v, "Enter message, ending with \".\" on a line by itself");
+    smtp_reply_accept(st, "354", &v,
+                      "Enter message, ending with \".\" on a line by itself");
     take_message(st, &d, false);
 }
 
@@ -227,7 +236,8 @@ static bool parse_chunk(struct smtp_state *st, const char *arg)
 
     const char *rest = cstr_skip_space(arg + digits);
     bool last = cstr_ieq(rest, "LAST");
-    if (digits == 0 || digits > 18 || (*rest != '\0' && (!last || rest == arg + digits)) ||
+    if (digits == 0 || digits > 18 ||
+        (*rest != '\0' && (!last || rest == arg + digits)) ||
         !cstr_to_ulong(arena_strndup(st->s->arena, arg, digits), &n))
         return false;
     st->chunk_left = n;
@@ -246,7 +256,8 @@ static bool is_verb(const char *line, const char *verb, const char **rest)
     return true;
 }
 
-/* Between chunks: BDAT goes on; RSET, QUIT end it; NOOP is harmless; all else is an error. */
+/* Between chunks: BDAT goes on; RSET, QUIT end it; NOOP is harmless; all else is an
+ * error. */
 static bool between_chunks(struct data_source *d)
 {
     struct smtp_state *st = d->st;
@@ -299,7 +310,8 @@ static void chunk_ended(struct smtp_state *st)
 
 static void start_chunks(struct smtp_state *st)
 {
-    struct data_source d = { .lines = lines_new(LINES_END_COUNT), .more = between_chunks };
+    struct data_source d = { .lines = lines_new(LINES_END_COUNT),
+                             .more = between_chunks };
 
     st->chunking = SMTP_CHUNK_OPEN;
     st->chunk_size = st->chunk_total = st->chunk_left;
@@ -317,14 +329,16 @@ void smtp_cmd_bdat(struct smtp_state *st)
     struct acl_verdict v;
 
     if (!st->s->chunking_advertised) {
-        smtp_error(st, SMTP_PROTOCOL, 503, "BDAT command used when CHUNKING not advertised");
+        smtp_error(st, SMTP_PROTOCOL, 503,
+                   "BDAT command used when CHUNKING not advertised");
         return;
     }
     if (!parse_chunk(st, st->argument)) {
         smtp_error(st, SMTP_PROTOCOL, 501, "missing size for BDAT command");
         return;
     }
-    if (st->chunking == SMTP_CHUNK_FAILED) { /* RFC 3030 section 2: the data is read and refused */
+    if (st->chunking ==
+        SMTP_CHUNK_FAILED) { /* RFC 3030 section 2: the data is read and refused */
         smtp_input_swallow(st, st->chunk_left);
         smtp_error(st, SMTP_PROTOCOL, 503, "only RSET accepted now");
         return;

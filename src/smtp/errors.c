@@ -25,7 +25,8 @@ static void drop(struct smtp_state *st)
 {
     smtp_notquit(st, "synprot-error", NULL, NULL);
     smtp_log(st, LOG_MAIN | LOG_REJECT,
-             "SMTP call from %s dropped: too many syntax or protocol errors (last command was \"%s\")",
+             "SMTP call from %s dropped: too many syntax or protocol errors (last "
+             "command was \"%s\")",
              session_host_and_ident(st->s, false, true), printable(st, st->command));
     st->done = true;
 }
@@ -49,9 +50,11 @@ static void answer(struct smtp_state *st, int code, const char *reply)
 
 static void log_error(struct smtp_state *st, enum smtp_error kind, const char *text)
 {
-    if (smtp_log_wants(st, kind == SMTP_SYNTAX ? L_smtp_syntax_error : L_smtp_protocol_error))
-        smtp_log(st, LOG_MAIN, "SMTP %s error in \"%s\" %s %s", kind == SMTP_SYNTAX ? "syntax" : "protocol",
-                 printable(st, st->command), smtp_log_host(st), text);
+    if (smtp_log_wants(st,
+                       kind == SMTP_SYNTAX ? L_smtp_syntax_error : L_smtp_protocol_error))
+        smtp_log(st, LOG_MAIN, "SMTP %s error in \"%s\" %s %s",
+                 kind == SMTP_SYNTAX ? "syntax" : "protocol", printable(st, st->command),
+                 smtp_log_host(st), text);
 }
 
 void smtp_error(struct smtp_state *st, enum smtp_error kind, int code, const char *text)
@@ -80,18 +83,21 @@ void smtp_error_unknown(struct smtp_state *st)
     smtp_log_incomplete(st, "unrecognized command");
     smtp_reply(st, "500 Too many unrecognized commands");
     smtp_notquit(st, "bad-commands", NULL, NULL);
-    smtp_log(st, LOG_MAIN | LOG_REJECT,
-             "SMTP call from %s dropped: too many unrecognized commands (last was \"%s\")",
-             session_host_and_ident(st->s, false, true), printable(st, st->command));
+    smtp_log(
+        st, LOG_MAIN | LOG_REJECT,
+        "SMTP call from %s dropped: too many unrecognized commands (last was \"%s\")",
+        session_host_and_ident(st->s, false, true), printable(st, st->command));
     st->done = true;
 }
 
 void smtp_error_timeout(struct smtp_state *st)
 {
     smtp_log_incomplete(st, "command timeout");
-    smtp_notquit(st, "command-timeout", "421", ": SMTP command timeout - closing connection");
+    smtp_notquit(st, "command-timeout", "421",
+                 ": SMTP command timeout - closing connection");
     smtp_log(st, LOG_MAIN, "SMTP command timeout on%s connection from %s",
-             st->s->tls_in.active ? " TLS" : "", session_host_and_ident(st->s, false, true));
+             st->s->tls_in.active ? " TLS" : "",
+             session_host_and_ident(st->s, false, true));
     st->done = true;
     st->status = 1;
 }
@@ -108,9 +114,10 @@ void smtp_error_lost(struct smtp_state *st)
                  session_host_and_ident(st->s, false, true), smtp_log_duration(st));
     else if (smtp_log_wants(st, L_smtp_connection))
         smtp_log(st, LOG_MAIN, "%s %slost%s%s%s %s", smtp_log_connection(st),
-                 st->s->tls_in.active ? "TLS " : "", st->input_errno != 0 ? " (error: " : "",
-                 st->input_errno != 0 ? strerror(st->input_errno) : "", st->input_errno != 0 ? ")" : "",
-                 smtp_log_duration(st));
+                 st->s->tls_in.active ? "TLS " : "",
+                 st->input_errno != 0 ? " (error: " : "",
+                 st->input_errno != 0 ? strerror(st->input_errno) : "",
+                 st->input_errno != 0 ? ")" : "", smtp_log_duration(st));
     st->done = true;
     st->status = in_mail ? 1 : st->status;
 }
@@ -123,9 +130,11 @@ void smtp_error_sync(struct smtp_state *st)
         left = SYNC_SHOWN;
     smtp_log_incomplete(st, "sync failure");
     smtp_log(st, LOG_MAIN | LOG_REJECT,
-             "SMTP protocol synchronization error (next input sent too soon: pipelining was%s advertised): "
+             "SMTP protocol synchronization error (next input sent too soon: pipelining "
+             "was%s advertised): "
              "rejected \"%s\" %s next input=\"%s\"",
-             st->s->pipelining_advertised ? "" : " not", printable(st, st->command), smtp_log_host(st),
+             st->s->pipelining_advertised ? "" : " not", printable(st, st->command),
+             smtp_log_host(st),
              cstr_printable_len(st->s->arena, st->in + st->at, left, false));
     smtp_reply(st, "554 SMTP synchronization error");
     smtp_notquit(st, "synchronization-error", NULL, NULL);
@@ -142,8 +151,8 @@ void smtp_error_batch(struct smtp_state *st, const char *reply)
         return;
     st->done = true;
     st->status = st->messages > 0 ? 1 : 2;
-    buf_printf(&out, "%s\nTransaction started in line %lu\nError detected in line %lu\n", reply,
-               st->transaction_line, st->line);
+    buf_printf(&out, "%s\nTransaction started in line %lu\nError detected in line %lu\n",
+               reply, st->transaction_line, st->line);
     if (at_command)
         buf_printf(&out, "%s\n", st->command);
     (void)!fd_write_all(st->out_fd, buf_cstr(&out), out.len);
@@ -155,6 +164,8 @@ void smtp_error_batch(struct smtp_state *st, const char *reply)
             reply, st->transaction_line, st->line);
     if (at_command)
         fprintf(stderr, "The SMTP command at fault was:\n\n   %s\n\n", st->command);
-    fprintf(stderr, "%u previous message%s successfully processed.\nThe rest of the batch was abandoned.\n",
+    fprintf(stderr,
+            "%u previous message%s successfully processed.\nThe rest of the batch was "
+            "abandoned.\n",
             st->messages, st->messages == 1 ? " was" : "s were");
 }

@@ -9,7 +9,8 @@
 #include "match.h"
 #include "smtp/smtp_int.h"
 
-/* An address literal, or a name of letters, digits, dots, hyphens and helo_allow_chars. */
+/* An address literal, or a name of letters, digits, dots, hyphens and helo_allow_chars.
+ */
 static bool is_valid(const struct smtp_state *st, const char *s)
 {
     size_t len = strlen(s);
@@ -21,11 +22,13 @@ static bool is_valid(const struct smtp_state *st, const char *s)
         if (len < 3 || len > IP_TEXT_MAX + 8 || s[len - 1] != ']')
             return false;
         const char *inner = s + (cstr_istarts(s, "[IPv6:") ? 6 : 1);
-        return ip_parse(arena_strndup(st->s->arena, inner, (size_t)(s + len - 1 - inner)), &ip);
+        return ip_parse(arena_strndup(st->s->arena, inner, (size_t)(s + len - 1 - inner)),
+                        &ip);
     }
     for (; *s != '\0'; s++)
         if (!is_alnum(*s) && *s != '.' && *s != '-' &&
-            (st->o->helo_allow_chars == NULL || strchr(st->o->helo_allow_chars, *s) == NULL))
+            (st->o->helo_allow_chars == NULL ||
+             strchr(st->o->helo_allow_chars, *s) == NULL))
             return false;
     return true;
 }
@@ -34,11 +37,14 @@ static bool check_syntax(struct smtp_state *st, const char *verb)
 {
     const char *arg = st->argument;
 
-    if (is_valid(st, arg) || (*arg != '\0' && smtp_host_in(st, st->o->helo_accept_junk_hosts)))
+    if (is_valid(st, arg) ||
+        (*arg != '\0' && smtp_host_in(st, st->o->helo_accept_junk_hosts)))
         return true;
-    smtp_log(st, LOG_MAIN | LOG_REJECT, "rejected %s from %s: syntactically invalid argument(s): %s", verb,
+    smtp_log(st, LOG_MAIN | LOG_REJECT,
+             "rejected %s from %s: syntactically invalid argument(s): %s", verb,
              session_host_and_ident(st->s, false, true),
-             *arg == '\0' ? "(no argument given)" : cstr_printable(st->s->arena, arg, false));
+             *arg == '\0' ? "(no argument given)"
+                          : cstr_printable(st->s->arena, arg, false));
     smtp_reply(st, "501 Syntactically invalid %s argument(s)", verb);
     smtp_error_syntax_limit(st);
     return false;
@@ -66,8 +72,10 @@ static enum rc verify_name(struct session *s)
     if (s->helo_name[0] == '[') {
         size_t len = strlen(s->host_address);
 
-        return strncmp(s->helo_name + 1, s->host_address, len) == 0 && s->helo_name[len + 1] == ']' ? RC_OK
-                                                                                                   : RC_FAIL;
+        return strncmp(s->helo_name + 1, s->host_address, len) == 0 &&
+                       s->helo_name[len + 1] == ']'
+                   ? RC_OK
+                   : RC_FAIL;
     }
     (void)session_host_name(s);
     if (is_own_name(s))
@@ -97,8 +105,9 @@ static bool verify_helo(struct smtp_state *st, const char *verb)
         return true;
     bool defer = rc == RC_DEFER;
     smtp_reply(st, "%d %s argument does not match calling host", defer ? 451 : 550, verb);
-    smtp_log(st, LOG_MAIN | LOG_REJECT, "%srejected \"%s %s\" from %s", defer ? "temporarily " : "", verb,
-             s->helo_name, session_host_and_ident(s, false, true));
+    smtp_log(st, LOG_MAIN | LOG_REJECT, "%srejected \"%s %s\" from %s",
+             defer ? "temporarily " : "", verb, s->helo_name,
+             session_host_and_ident(s, false, true));
     return false;
 }
 
@@ -107,7 +116,8 @@ static void lookup_if_suspect(struct smtp_state *st)
 {
     struct expand_ctx ctx;
 
-    if (st->s->host_address == NULL || st->s->host_name != NULL || st->o->helo_lookup_domains == NULL)
+    if (st->s->host_address == NULL || st->s->host_name != NULL ||
+        st->o->helo_lookup_domains == NULL)
         return;
     smtp_context(st, &ctx);
     if (match_domain(&ctx, st->o->helo_lookup_domains, st->s->helo_name, NULL) == RC_OK)
@@ -115,20 +125,25 @@ static void lookup_if_suspect(struct smtp_state *st)
 }
 
 /* The first reply line: an ACL's message, else the greeting. */
-static const char *first_line(struct smtp_state *st, const struct acl_verdict *v, const char **code)
+static const char *first_line(struct smtp_state *st, const struct acl_verdict *v,
+                              const char **code)
 {
     struct session *s = st->s;
-    const char *extended, *text, *name = s->host_name != NULL ? s->host_name : s->helo_name;
+    const char *extended, *text,
+        *name = s->host_name != NULL ? s->host_name : s->helo_name;
 
     *code = "250";
     if (v->user_message == NULL)
         return arena_printf(s->arena, "%s Hello %s%s%s%s%s%s", s->active_hostname,
-                            s->ident != NULL ? s->ident : "", s->ident != NULL ? " at " : "", name,
-                            s->host_address != NULL ? " [" : "", s->host_address != NULL ? s->host_address : "",
+                            s->ident != NULL ? s->ident : "",
+                            s->ident != NULL ? " at " : "", name,
+                            s->host_address != NULL ? " [" : "",
+                            s->host_address != NULL ? s->host_address : "",
                             s->host_address != NULL ? "]" : "");
     *code = smtp_reply_code(st, "250", v->user_message, &extended, &text);
     if (strchr(text, '\n') != NULL)
-        smtp_log(st, LOG_MAIN | LOG_PANIC, "EHLO/HELO response must not contain newlines: message truncated: %s %s",
+        smtp_log(st, LOG_MAIN | LOG_PANIC,
+                 "EHLO/HELO response must not contain newlines: message truncated: %s %s",
                  *code, cstr_printable(s->arena, text, true));
     return arena_strndup(s->arena, text, strcspn(text, "\n"));
 }
@@ -162,7 +177,8 @@ static void say_extensions(struct smtp_state *st)
     offer(st, &dummy, o->acl_smtp_vrfy != NULL, "VRFY");
     offer(st, &dummy, o->acl_smtp_expn != NULL, "EXPN");
     offer(st, &s->pipelining_advertised,
-          !s->pipelining_off && smtp_host_in(st, o->pipelining_advertise_hosts), "PIPELINING");
+          !s->pipelining_off && smtp_host_in(st, o->pipelining_advertise_hosts),
+          "PIPELINING");
     s->auth_advertised = false;
     if (s->host_authenticated == NULL && smtp_host_in(st, o->auth_advertise_hosts)) {
         const char *list = smtp_auth_list(st);
@@ -171,17 +187,21 @@ static void say_extensions(struct smtp_state *st)
         if (s->auth_advertised)
             smtp_reply(st, "250-AUTH%s", list);
     }
-    offer(st, &s->chunking_advertised, smtp_host_in(st, o->chunking_advertise_hosts), "CHUNKING");
+    offer(st, &s->chunking_advertised, smtp_host_in(st, o->chunking_advertise_hosts),
+          "CHUNKING");
     offer(st, &s->tls_advertised,
           !s->tls_in.active && smtp_host_in(st, o->tls_advertise_hosts), "STARTTLS");
     offer(st, &s->prdr_advertised, o->prdr_enable, "PRDR");
-    offer(st, &s->smtputf8_advertised, smtp_host_in(st, o->smtputf8_advertise_hosts), "SMTPUTF8");
+    offer(st, &s->smtputf8_advertised, smtp_host_in(st, o->smtputf8_advertise_hosts),
+          "SMTPUTF8");
 }
 
 static void forget_extensions(struct session *s)
 {
-    s->dsn_advertised = s->pipelining_advertised = s->auth_advertised = s->chunking_advertised = false;
-    s->tls_advertised = s->prdr_advertised = s->smtputf8_advertised = s->eightbit_advertised = false;
+    s->dsn_advertised = s->pipelining_advertised = s->auth_advertised =
+        s->chunking_advertised = false;
+    s->tls_advertised = s->prdr_advertised = s->smtputf8_advertised =
+        s->eightbit_advertised = false;
 }
 
 /* $received_protocol, RFC 3848. */
@@ -195,7 +215,8 @@ static const char *protocol(const struct session *s)
     };
     int which = (s->tls_in.active ? 2 : 0) + (s->host_authenticated != NULL);
 
-    return (s->host_address == NULL && !s->host_checking ? local : names)[s->esmtp][which];
+    return (s->host_address == NULL && !s->host_checking ? local
+                                                         : names)[s->esmtp][which];
 }
 
 void smtp_set_protocol(struct smtp_state *st)
@@ -209,7 +230,8 @@ static void greet(struct smtp_state *st, const char *verb, bool esmtp)
     struct session *s = st->s;
 
     if (s->batched) { /* as RSET (manual 49.11) */
-        s->helo_name = *st->argument != '\0' ? arena_strdup(s->arena, st->argument) : NULL;
+        s->helo_name =
+            *st->argument != '\0' ? arena_strdup(s->arena, st->argument) : NULL;
         smtp_reset(st, NULL);
         return;
     }
@@ -224,7 +246,8 @@ static void greet(struct smtp_state *st, const char *verb, bool esmtp)
     smtp_reset(st, first ? NULL : verb);
     struct acl_verdict v = smtp_acl(st, ACL_WHERE_HELO, st->o->acl_smtp_helo);
     if (v.rc != ACL_ACCEPT) {
-        smtp_reply_refused(st, ACL_WHERE_HELO, &v, arena_printf(s->arena, "EHLO or HELO %s", s->helo_name));
+        smtp_reply_refused(st, ACL_WHERE_HELO, &v,
+                           arena_printf(s->arena, "EHLO or HELO %s", s->helo_name));
         s->helo_name = NULL;
         session_set_fullhost(s);
         return;

@@ -31,10 +31,12 @@ static int connect_to(const struct ip *from, const struct ip *to, int64_t deadli
     if (fd < 0)
         return -1;
     if (bind(fd, (struct sockaddr *)&here, here_len) == 0 &&
-        (connect(fd, (struct sockaddr *)&there, there_len) == 0 || errno == EINPROGRESS)) {
+        (connect(fd, (struct sockaddr *)&there, there_len) == 0 ||
+         errno == EINPROGRESS)) {
         int ready = fd_wait_write(fd, deadline);
 
-        if (ready == 1 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0)
+        if (ready == 1 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 &&
+            error == 0)
             return fd;
         errno = ready == 0 ? ETIMEDOUT : error;
     }
@@ -76,18 +78,21 @@ static const char *user_of(const char *reply, int client_port, int local_port)
     return *user != '\0' ? user : NULL;
 }
 
-void smtp_ident_query(struct session *s, const struct ip *local, uint16_t local_port, long timeout)
+void smtp_ident_query(struct session *s, const struct ip *local, uint16_t local_port,
+                      long timeout)
 {
     int64_t deadline = tod_monotonic_ms() + timeout * 1000;
     char query[32], reply[REPLY_MAX];
     struct ip to;
 
-    if (s->proxy_host_address != NULL || !ip_parse(s->host_address, &to) || to.family != local->family)
+    if (s->proxy_host_address != NULL || !ip_parse(s->host_address, &to) ||
+        to.family != local->family)
         return; /* the ports of a proxied connection mean nothing to the client's host */
     int fd = connect_to(local, &to, deadline);
     if (fd < 0) {
         if (errno == ETIMEDOUT && log_wants(s->exim->log, L_ident_timeout))
-            log_write(s->exim->log, LOG_MAIN, NULL, "ident connection to %s timed out", s->host_address);
+            log_write(s->exim->log, LOG_MAIN, NULL, "ident connection to %s timed out",
+                      s->host_address);
         return;
     }
     int n = snprintf(query, sizeof(query), "%d , %d\r\n", s->host_port, local_port);

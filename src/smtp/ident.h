@@ -8,6 +8,7 @@ struct ip;
 struct session;
 
 /* Sets s->ident when an answer that can be believed comes within `timeout` seconds. */
-void smtp_ident_query(struct session *s, const struct ip *local, uint16_t local_port, long timeout);
+void smtp_ident_query(struct session *s, const struct ip *local, uint16_t local_port,
+                      long timeout);
 
 #endif

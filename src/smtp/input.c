@@ -35,7 +35,8 @@ static bool take(struct smtp_state *st, ssize_t got)
 static bool fill_tls(struct smtp_state *st)
 {
     int64_t deadline = smtp_deadline(st);
-    ssize_t got = tls_read(st->s->tls, st->in + st->len, SMTP_IN_SIZE - st->len, deadline);
+    ssize_t got =
+        tls_read(st->s->tls, st->in + st->len, SMTP_IN_SIZE - st->len, deadline);
 
     if (got < 0 && deadline >= 0 && tod_monotonic_ms() >= deadline)
         return fail(st, SMTP_IN_TIMEOUT, 0);
@@ -85,10 +86,12 @@ static char *cut_line(struct smtp_state *st, size_t end, size_t next)
     return line;
 }
 
-/* No command is that long: its beginning is kept for the log, the rest of the line is dropped. */
+/* No command is that long: its beginning is kept for the log, the rest of the line is
+ * dropped. */
 static char *overlong_line(struct smtp_state *st)
 {
-    char *lf = NULL, *start = arena_strndup(st->s->arena, st->in + st->at, OVERLONG_SHOWN);
+    char *lf = NULL,
+         *start = arena_strndup(st->s->arena, st->in + st->at, OVERLONG_SHOWN);
 
     while (lf == NULL) {
         st->at = st->len;
@@ -108,7 +111,8 @@ char *smtp_input_line(struct smtp_state *st)
 
     st->overlong = false;
     for (;;) {
-        char *from = st->in + st->at, *lf = memchr(from + seen, '\n', st->len - st->at - seen);
+        char *from = st->in + st->at,
+             *lf = memchr(from + seen, '\n', st->len - st->at - seen);
 
         if (lf != NULL && lf - from > SMTP_COMMAND_MAX)
             st->overlong = true;
@@ -120,7 +124,8 @@ char *smtp_input_line(struct smtp_state *st)
         if (!smtp_input_fill(st)) {
             bool partial = seen > 0 && st->s->batched && st->input == SMTP_IN_EOF;
 
-            return partial && st->len < SMTP_IN_SIZE ? cut_line(st, st->len, st->len) : NULL;
+            return partial && st->len < SMTP_IN_SIZE ? cut_line(st, st->len, st->len)
+                                                     : NULL;
         }
     }
 }

@@ -58,7 +58,8 @@ static char *plain(struct lines *l, char c, char *out)
     return out;
 }
 
-/* One byte in a state other than the middle of a line. False: look at it again in the new state. */
+/* One byte in a state other than the middle of a line. False: look at it again in the new
+ * state. */
 static bool step(struct lines *l, char c, char **out)
 {
     switch (l->state) {

@@ -30,7 +30,8 @@ const char *smtp_log_host(struct smtp_state *st)
 
 const char *smtp_log_connection(struct smtp_state *st)
 {
-    return arena_printf(st->s->arena, "SMTP connection from %s", session_host_and_ident(st->s, false, true));
+    return arena_printf(st->s->arena, "SMTP connection from %s",
+                        session_host_and_ident(st->s, false, true));
 }
 
 const char *smtp_log_duration(struct smtp_state *st)
@@ -38,8 +39,10 @@ const char *smtp_log_duration(struct smtp_state *st)
     int64_t ms = tod_monotonic_ms() - st->s->started_ms;
 
     if (log_wants(st->e->log, L_millisec))
-        return arena_printf(st->s->arena, "D=%lld.%03llds", (long long)(ms / 1000), (long long)(ms % 1000));
-    return arena_printf(st->s->arena, "D=%s", tod_interval_print(st->s->arena, (long)(ms / 1000)));
+        return arena_printf(st->s->arena, "D=%lld.%03llds", (long long)(ms / 1000),
+                            (long long)(ms % 1000));
+    return arena_printf(st->s->arena, "D=%s",
+                        tod_interval_print(st->s->arena, (long)(ms / 1000)));
 }
 
 const char *smtp_log_tls(struct session *s)
@@ -65,14 +68,16 @@ const char *smtp_log_auth(struct session *s)
 {
     if (s->host_authenticated == NULL)
         return "";
-    return arena_printf(s->arena, " A=%s%s%s", s->host_authenticated, s->authenticated_id != NULL ? ":" : "",
+    return arena_printf(s->arena, " A=%s%s%s", s->host_authenticated,
+                        s->authenticated_id != NULL ? ":" : "",
                         s->authenticated_id != NULL ? s->authenticated_id : "");
 }
 
 void smtp_log_no_mail(struct smtp_state *st)
 {
     struct buf b = buf_init(st->s->arena, BUF_DEFAULT_CEILING);
-    unsigned first = st->history_count > SMTP_HISTORY ? st->history_count - SMTP_HISTORY : 0;
+    unsigned first =
+        st->history_count > SMTP_HISTORY ? st->history_count - SMTP_HISTORY : 0;
 
     if (st->mails > 0 || st->s->batched || !log_wants(st->e->log, L_smtp_no_mail))
         return;
@@ -83,18 +88,20 @@ void smtp_log_no_mail(struct smtp_state *st)
         buf_printf(&b, "%s%s", separator, smtp_verb_name(st->history[i % SMTP_HISTORY]));
         separator = ",";
     }
-    smtp_log(st, LOG_MAIN, "no MAIL in %s %s%s", smtp_log_connection(st), smtp_log_duration(st), buf_cstr(&b));
+    smtp_log(st, LOG_MAIN, "no MAIL in %s %s%s", smtp_log_connection(st),
+             smtp_log_duration(st), buf_cstr(&b));
 }
 
 void smtp_log_incomplete(struct smtp_state *st, const char *what)
 {
     struct message *m = st->s->message;
 
-    if (m == NULL || !st->mail_done || !log_wants(st->e->log, L_smtp_incomplete_transaction) || what == NULL)
+    if (m == NULL || !st->mail_done ||
+        !log_wants(st->e->log, L_smtp_incomplete_transaction) || what == NULL)
         return;
     struct buf b = buf_init(st->s->arena, BUF_DEFAULT_CEILING);
     for (size_t i = 0; i < m->recipient_count; i++)
         buf_printf(&b, "%s%s", i == 0 ? " for " : " ", m->recipients[i].address);
-    smtp_log(st, LOG_MAIN, "%s incomplete transaction (%s) from <%s>%s", smtp_log_host(st), what, m->sender,
-             buf_cstr(&b));
+    smtp_log(st, LOG_MAIN, "%s incomplete transaction (%s) from <%s>%s",
+             smtp_log_host(st), what, m->sender, buf_cstr(&b));
 }

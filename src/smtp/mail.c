@@ -14,17 +14,21 @@
 #include "smtp/smtp_int.h"
 #include "spool.h"
 
-static const char *param_size(struct smtp_state *st, struct recipient *r, const char *value)
+static const char *param_size(struct smtp_state *st, struct recipient *r,
+                              const char *value)
 {
     unsigned long size;
 
     (void)r;
-    /* A number that is none, or twenty digits long, only means that the size is not known. */
-    st->announced_size = cstr_to_ulong(value, &size) && size <= INT64_MAX ? (int64_t)size : -1;
+    /* A number that is none, or twenty digits long, only means that the size is not
+     * known. */
+    st->announced_size =
+        cstr_to_ulong(value, &size) && size <= INT64_MAX ? (int64_t)size : -1;
     return NULL;
 }
 
-static const char *param_body(struct smtp_state *st, struct recipient *r, const char *value)
+static const char *param_body(struct smtp_state *st, struct recipient *r,
+                              const char *value)
 {
     (void)r;
     if (cstr_ieq(value, "8BITMIME"))
@@ -41,7 +45,8 @@ static bool offers_8bit(const struct smtp_state *st)
     return st->s->eightbit_advertised;
 }
 
-/* ACL and mail_auth_condition decide whether the client may name the submitter (RFC 4954 section 5). */
+/* ACL and mail_auth_condition decide whether the client may name the submitter (RFC 4954
+ * section 5). */
 static const char *why_ignored(struct smtp_state *st, const char *who)
 {
     struct expand_ctx ctx;
@@ -54,7 +59,8 @@ static const char *why_ignored(struct smtp_state *st, const char *who)
     struct acl_verdict v = smtp_acl(st, ACL_WHERE_MAILAUTH, st->o->acl_smtp_mailauth);
     smtp_context(st, &ctx);
     if (st->authenticator != NULL && v.rc == ACL_ACCEPT &&
-        expand_bool(&ctx, st->authenticator->server_mail_auth_condition, true, &allowed) != EXPAND_OK)
+        expand_bool(&ctx, st->authenticator->server_mail_auth_condition, true,
+                    &allowed) != EXPAND_OK)
         allowed = false;
     st->s->message->authenticated_sender = before;
     if (v.rc == ACL_DEFER || v.rc == ACL_ERROR)
@@ -64,7 +70,8 @@ static const char *why_ignored(struct smtp_state *st, const char *who)
     return allowed ? NULL : "rejected by server_mail_auth_condition";
 }
 
-static const char *param_auth(struct smtp_state *st, struct recipient *r, const char *value)
+static const char *param_auth(struct smtp_state *st, struct recipient *r,
+                              const char *value)
 {
     struct message *m = st->s->message;
 
@@ -78,12 +85,13 @@ static const char *param_auth(struct smtp_state *st, struct recipient *r, const 
     if (why == NULL)
         m->authenticated_sender = who;
     else
-        smtp_log(st, LOG_MAIN, "ignoring AUTH=%s from %s (%s)", cstr_printable(m->arena, value, false),
-                 smtp_log_host(st), why);
+        smtp_log(st, LOG_MAIN, "ignoring AUTH=%s from %s (%s)",
+                 cstr_printable(m->arena, value, false), smtp_log_host(st), why);
     return NULL;
 }
 
-static const char *param_prdr(struct smtp_state *st, struct recipient *r, const char *value)
+static const char *param_prdr(struct smtp_state *st, struct recipient *r,
+                              const char *value)
 {
     (void)r;
     (void)value;
@@ -96,7 +104,8 @@ static bool offers_prdr(const struct smtp_state *st)
     return st->s->prdr_advertised;
 }
 
-static const char *param_smtputf8(struct smtp_state *st, struct recipient *r, const char *value)
+static const char *param_smtputf8(struct smtp_state *st, struct recipient *r,
+                                  const char *value)
 {
     (void)r;
     (void)value;
@@ -149,14 +158,17 @@ static bool check_count(struct smtp_state *st)
     if (st->mail_limit < 0) {
         smtp_context(st, &ctx);
         st->mail_limit = 0;
-        if (expand_int(&ctx, st->o->smtp_accept_max_per_connection, &st->mail_limit) != EXPAND_OK)
+        if (expand_int(&ctx, st->o->smtp_accept_max_per_connection, &st->mail_limit) !=
+            EXPAND_OK)
             st->mail_limit = 1000;
     }
     st->mails++;
-    if (st->mail_limit <= 0 || st->mails <= (unsigned long)st->mail_limit || st->s->host_address == NULL)
+    if (st->mail_limit <= 0 || st->mails <= (unsigned long)st->mail_limit ||
+        st->s->host_address == NULL)
         return true;
     smtp_reply(st, "421 too many messages in this connection");
-    smtp_log(st, LOG_MAIN | LOG_REJECT, "rejected MAIL command %s: too many messages in one connection",
+    smtp_log(st, LOG_MAIN | LOG_REJECT,
+             "rejected MAIL command %s: too many messages in one connection",
              smtp_log_host(st));
     return false;
 }
@@ -167,20 +179,23 @@ static bool check_size(struct smtp_state *st, const char *address)
         smtp_reply(st, "552 Message size exceeds maximum permitted");
         if (smtp_log_wants(st, L_size_reject))
             smtp_log(st, LOG_MAIN | LOG_REJECT,
-                     "rejected MAIL FROM:<%s> %s: message too big: size=%lld max=%ld", address,
-                     smtp_log_host(st), (long long)st->announced_size, st->size_limit);
+                     "rejected MAIL FROM:<%s> %s: message too big: size=%lld max=%ld",
+                     address, smtp_log_host(st), (long long)st->announced_size,
+                     st->size_limit);
         return false;
     }
     if (!st->o->smtp_check_spool_space ||
-        spool_check_space(st->e, st->announced_size > 0 ? st->announced_size : 0) == SPOOL_SPACE_OK)
+        spool_check_space(st->e, st->announced_size > 0 ? st->announced_size : 0) ==
+            SPOOL_SPACE_OK)
         return true;
     smtp_reply(st, "452 Space shortage, please try later");
     return false;
 }
 
-/* The envelope address of text, with SMTP-time rewriting, qualified when that is allowed. */
-const char *smtp_envelope_address(struct smtp_state *st, char *text, unsigned flags, bool qualify,
-                                  const char *domain)
+/* The envelope address of text, with SMTP-time rewriting, qualified when that is allowed.
+ */
+const char *smtp_envelope_address(struct smtp_state *st, char *text, unsigned flags,
+                                  bool qualify, const char *domain)
 {
     struct message *m = st->s->message;
     const struct main_options *o = st->o;
@@ -189,7 +204,8 @@ const char *smtp_envelope_address(struct smtp_state *st, char *text, unsigned fl
     bool whole = false;
 
     smtp_context(st, &ctx);
-    const char *work = rewrite_address(&ctx, st->e->config->rewrite_rules, text, REWRITE_SMTP, &whole);
+    const char *work =
+        rewrite_address(&ctx, st->e->config->rewrite_rules, text, REWRITE_SMTP, &whole);
     flags |= (o->allow_domain_literals ? PARSE_ALLOW_DOMAIN_LITERAL : 0) |
              (o->allow_utf8_domains || m->smtputf8 ? PARSE_ALLOW_UTF8 : 0) |
              (o->strip_excess_angle_brackets ? PARSE_STRIP_BRACKETS : 0) |
@@ -198,13 +214,15 @@ const char *smtp_envelope_address(struct smtp_state *st, char *text, unsigned fl
         smtp_error_in(st, text, p.err);
         return NULL;
     }
-    bool is_postmaster = (flags & PARSE_ALLOW_EMPTY) == 0 && cstr_ieq(p.address, "postmaster");
+    bool is_postmaster =
+        (flags & PARSE_ALLOW_EMPTY) == 0 && cstr_ieq(p.address, "postmaster");
     if (p.domain != NULL || p.address[0] == '\0')
         return p.address;
     if (qualify || is_postmaster)
         return arena_printf(m->arena, "%s@%s", p.address, domain);
     const char *kind = (flags & PARSE_ALLOW_EMPTY) != 0 ? "sender" : "recipient";
-    smtp_reply(st, "501 %s: %s address must contain a domain", cstr_printable(m->arena, text, false), kind);
+    smtp_reply(st, "501 %s: %s address must contain a domain",
+               cstr_printable(m->arena, text, false), kind);
     smtp_log(st, LOG_MAIN | LOG_REJECT, "unqualified %s rejected: <%s> %s", kind,
              cstr_printable(m->arena, p.address, false), smtp_log_host(st));
     return NULL;
@@ -221,7 +239,8 @@ static const char *believed_sender(struct smtp_state *st, const char *given)
     if (st->o->untrusted_set_sender != NULL &&
         match_address(&ctx, st->o->untrusted_set_sender, given, true, NULL) == RC_OK)
         return given;
-    return arena_printf(st->s->message->arena, "%s@%s", st->e->originator_login, st->e->config->qualify_domain);
+    return arena_printf(st->s->message->arena, "%s@%s", st->e->originator_login,
+                        st->e->config->qualify_domain);
 }
 
 static void begin_message(struct smtp_state *st)
@@ -256,8 +275,9 @@ static bool take_sender(struct smtp_state *st)
 
     if (!smtp_params_run(st, mail_params, ARRAY_LEN(mail_params), NULL, text))
         return false;
-    const char *sender = smtp_envelope_address(st, text, PARSE_ALLOW_EMPTY, st->s->sender_unqualified_ok,
-                                               st->e->config->qualify_domain);
+    const char *sender =
+        smtp_envelope_address(st, text, PARSE_ALLOW_EMPTY, st->s->sender_unqualified_ok,
+                              st->e->config->qualify_domain);
     if (sender == NULL || !check_size(st, sender))
         return false;
     m->sender = believed_sender(st, sender);
@@ -266,7 +286,8 @@ static bool take_sender(struct smtp_state *st)
     smtp_ratelimit(st, SMTP_RATELIMIT_MAIL);
     struct acl_verdict v = smtp_acl(st, ACL_WHERE_MAIL, st->o->acl_smtp_mail);
     if (v.rc != ACL_ACCEPT && v.rc != ACL_DISCARD) {
-        smtp_reply_refused(st, ACL_WHERE_MAIL, &v, arena_printf(m->arena, "MAIL <%s>", m->sender));
+        smtp_reply_refused(st, ACL_WHERE_MAIL, &v,
+                           arena_printf(m->arena, "MAIL <%s>", m->sender));
         return false;
     }
     accepted(st, &v);

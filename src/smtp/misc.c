@@ -36,7 +36,8 @@ void smtp_cmd_help(struct smtp_state *st)
     smtp_reply(st, "214-Commands supported:");
     smtp_reply(st, "214 AUTH%s HELO EHLO MAIL RCPT DATA BDAT NOOP QUIT RSET HELP%s%s%s",
                st->s->tls_advertised || st->s->tls_in.active ? " STARTTLS" : "",
-               o->acl_smtp_etrn != NULL ? " ETRN" : "", o->acl_smtp_expn != NULL ? " EXPN" : "",
+               o->acl_smtp_etrn != NULL ? " ETRN" : "",
+               o->acl_smtp_expn != NULL ? " EXPN" : "",
                o->acl_smtp_vrfy != NULL ? " VRFY" : "");
 }
 
@@ -47,7 +48,8 @@ void smtp_cmd_quit(struct smtp_state *st)
     if (!st->s->proxy_failed && !st->s->batched)
         v = smtp_acl(st, ACL_WHERE_QUIT, st->o->acl_smtp_quit);
     if (v.rc == ACL_ERROR && v.log_message != NULL)
-        smtp_log(st, LOG_MAIN | LOG_PANIC, "ACL for QUIT returned ERROR: %s", v.log_message);
+        smtp_log(st, LOG_MAIN | LOG_PANIC, "ACL for QUIT returned ERROR: %s",
+                 v.log_message);
     smtp_reset(st, "QUIT");
     if (v.user_message != NULL)
         smtp_reply_lines(st, "221", NULL, v.user_message);
@@ -60,7 +62,8 @@ void smtp_cmd_quit(struct smtp_state *st)
 }
 
 /* The ACL of VRFY, EXPN and ETRN: unset means no. */
-static bool allowed(struct smtp_state *st, enum acl_where where, const struct expr *acl, const char *what)
+static bool allowed(struct smtp_state *st, enum acl_where where, const struct expr *acl,
+                    const char *what)
 {
     struct acl_verdict v = { .rc = ACL_DENY, .log_reject_target = LOG_MAIN | LOG_REJECT };
 
@@ -89,7 +92,8 @@ static const char *subject_address(struct smtp_state *st)
         return arena_printf(a, "%s@%s", p.address, st->e->config->qualify_recipient);
     smtp_log(st, LOG_MAIN | LOG_REJECT, "unqualified verify rejected: <%s> %s",
              cstr_printable(a, p.address, false), smtp_log_host(st));
-    smtp_reply(st, "501 %s: recipient address must contain a domain", cstr_printable(a, st->argument, false));
+    smtp_reply(st, "501 %s: recipient address must contain a domain",
+               cstr_printable(a, st->argument, false));
     return NULL;
 }
 
@@ -121,8 +125,8 @@ void smtp_cmd_expn(struct smtp_state *st)
     struct expand_ctx ctx;
     struct verify_options options = { .flags = VERIFY_EXPN };
 
-    if (st->s->batched ||
-        !allowed(st, ACL_WHERE_EXPN, st->o->acl_smtp_expn, arena_printf(st->s->arena, "EXPN %s", st->argument)))
+    if (st->s->batched || !allowed(st, ACL_WHERE_EXPN, st->o->acl_smtp_expn,
+                                   arena_printf(st->s->arena, "EXPN %s", st->argument)))
         return;
     const char *address = subject_address(st);
     if (address == NULL)
@@ -133,7 +137,8 @@ void smtp_cmd_expn(struct smtp_state *st)
         smtp_reply(st, "250 <%s>", r.addr != NULL ? r.addr->address : address);
     else
         smtp_reply(st, "553 %s %s", address,
-                   r.rc == RC_DEFER ? "cannot be resolved at this time" : "is undeliverable");
+                   r.rc == RC_DEFER ? "cannot be resolved at this time"
+                                    : "is undeliverable");
 }
 
 /* smtp_etrn_command with ETRN's argument in $domain, as words; NULL: answered. */
@@ -184,8 +189,8 @@ static void run_etrn(struct smtp_state *st, char *const *argv)
         (void)dup2(STDIN_FILENO, STDOUT_FILENO);
         (void)dup2(STDIN_FILENO, STDERR_FILENO);
         (void)execv(argv[0], argv);
-        log_write(st->e->log, LOG_MAIN | LOG_PANIC, NULL, "exec of \"%s\" (ETRN) failed: %s", argv[0],
-                  strerror(errno));
+        log_write(st->e->log, LOG_MAIN | LOG_PANIC, NULL,
+                  "exec of \"%s\" (ETRN) failed: %s", argv[0], strerror(errno));
         _exit(1);
     }
     (void)proc_wait(pid, -1);
@@ -201,7 +206,8 @@ void smtp_cmd_etrn(struct smtp_state *st)
         return;
     }
     if (smtp_log_wants(st, L_etrn))
-        smtp_log(st, LOG_MAIN, "ETRN %s received from %s", cstr_printable(st->s->arena, st->argument, false),
+        smtp_log(st, LOG_MAIN, "ETRN %s received from %s",
+                 cstr_printable(st->s->arena, st->argument, false),
                  session_host_and_ident(st->s, false, true));
     if (st->argument[0] != '#' && st->o->smtp_etrn_command == NULL) {
         smtp_error(st, SMTP_SYNTAX, 501, "argument must begin with #");

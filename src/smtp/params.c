@@ -26,7 +26,8 @@ static char *address_end(char *text)
     return text + strlen(text);
 }
 
-static const struct smtp_param *find(const struct smtp_param *rows, size_t n, const char *name, size_t len)
+static const struct smtp_param *find(const struct smtp_param *rows, size_t n,
+                                     const char *name, size_t len)
 {
     for (size_t i = 0; i < n; i++)
         if (strlen(rows[i].name) == len && strncasecmp(rows[i].name, name, len) == 0)
@@ -43,8 +44,8 @@ static bool refuse(struct smtp_state *st, const char *why)
     return false;
 }
 
-bool smtp_params_run(struct smtp_state *st, const struct smtp_param *rows, size_t n, struct recipient *r,
-                     char *text)
+bool smtp_params_run(struct smtp_state *st, const struct smtp_param *rows, size_t n,
+                     struct recipient *r, char *text)
 {
     char *from = address_end(text), *p = from;
 
@@ -61,8 +62,11 @@ bool smtp_params_run(struct smtp_state *st, const struct smtp_param *rows, size_
             return true;
         }
         if (row->offered != NULL && !row->offered(st))
-            return refuse(st, arena_printf(st->s->arena, "555 %s parameter not offered", row->name));
-        const char *value = has_value ? arena_strndup(st->s->arena, word + name_len + 1, len - name_len - 1) : NULL;
+            return refuse(st, arena_printf(st->s->arena, "555 %s parameter not offered",
+                                           row->name));
+        const char *value = has_value ? arena_strndup(st->s->arena, word + name_len + 1,
+                                                      len - name_len - 1)
+                                      : NULL;
         const char *why = row->run(st, r, value);
         if (why != NULL) {
             if (*why != '\0') /* "": it was answered */

@@ -27,13 +27,15 @@ static bool is_listed(struct exim *e, struct arena *a, const struct smtp_peer *p
 }
 
 /* Exactly the header's bytes; false with state->failure and what came instead. */
-static bool read_header(int fd, int64_t deadline, struct buf *in, size_t max, struct proxy_state *state)
+static bool read_header(int fd, int64_t deadline, struct buf *in, size_t max,
+                        struct proxy_state *state)
 {
     size_t need = 1;
 
     for (;;) {
-        enum proxy_rc rc = proxy_decode(&state->header, (const unsigned char *)buf_cstr(in), in->len, max, &need,
-                                        &state->failure);
+        enum proxy_rc rc =
+            proxy_decode(&state->header, (const unsigned char *)buf_cstr(in), in->len,
+                         max, &need, &state->failure);
         if (rc == PROXY_OK)
             return true;
         if (rc == PROXY_BAD)
@@ -60,11 +62,13 @@ void smtp_proxy_negotiate(struct exim *e, struct arena *a, struct smtp_peer *pee
     if (!is_listed(e, a, peer))
         return;
     int64_t deadline = tod_monotonic_ms() + o->proxy_protocol_timeout * 1000;
-    state->ok = read_header(peer->in_fd, deadline, &in, (size_t)o->proxy_protocol_max_header, state);
+    state->ok = read_header(peer->in_fd, deadline, &in,
+                            (size_t)o->proxy_protocol_max_header, state);
     if (state->ok)
         state->failure = NULL;
     else
-        state->first_bytes = (struct str){ buf_cstr(&in), in.len < FIRST_BYTES ? in.len : FIRST_BYTES };
+        state->first_bytes =
+            (struct str){ buf_cstr(&in), in.len < FIRST_BYTES ? in.len : FIRST_BYTES };
     peer->proxy = state;
     peer->proxy_session = true;
 }

@@ -31,7 +31,8 @@ void smtp_proxy_adopt(struct session *s, const struct smtp_peer *peer)
         s->proxy_failed = true;
         return;
     }
-    /* Probes and unknown families leave the real end points: the proxy is the sender then. */
+    /* Probes and unknown families leave the real end points: the proxy is the sender
+     * then. */
     s->proxy_host_address = s->host_address;
     s->proxy_host_port = s->host_port;
     s->proxy_target_address = s->interface_address;
@@ -52,11 +53,14 @@ void smtp_proxy_adopt(struct session *s, const struct smtp_peer *peer)
 static void log_failure(struct session *s)
 {
     const struct proxy_state *p = s->proxy;
-    const char *hint = proxy_hint((const unsigned char *)p->first_bytes.p, p->first_bytes.len);
+    const char *hint =
+        proxy_hint((const unsigned char *)p->first_bytes.p, p->first_bytes.len);
 
-    log_write(s->exim->log, LOG_MAIN, NULL, "PROXY negotiation failed for %s: %s%s%s%s; input=\"%s\"",
-              session_host_and_ident(s, true, true), p->failure != NULL ? p->failure : "no header",
-              hint != NULL ? " (" : "", hint != NULL ? hint : "", hint != NULL ? ")" : "",
+    log_write(s->exim->log, LOG_MAIN, NULL,
+              "PROXY negotiation failed for %s: %s%s%s%s; input=\"%s\"",
+              session_host_and_ident(s, true, true),
+              p->failure != NULL ? p->failure : "no header", hint != NULL ? " (" : "",
+              hint != NULL ? hint : "", hint != NULL ? ")" : "",
               cstr_printable_len(s->arena, p->first_bytes.p, p->first_bytes.len, false));
 }
 

@@ -1,6 +1,8 @@
-/* proxy_session.h - what a finished PROXY negotiation makes of a session (features.txt, checklist S8-S18).
+/* proxy_session.h - what a finished PROXY negotiation makes of a session (features.txt,
+ * checklist S8-S18).
  *
- * Everything is set at once, before any host is tested; a failure sets nothing but the refusal. */
+ * Everything is set at once, before any host is tested; a failure sets nothing but the
+ * refusal. */
 #ifndef EXIM_SMTP_PROXY_SESSION_H
 #define EXIM_SMTP_PROXY_SESSION_H
 

@@ -43,13 +43,14 @@ static bool parse(const char *s, struct limit *l)
     if (s == NULL || !next_number(&s, &threshold) || threshold < 0 || *s++ != ',')
         return false;
     l->threshold = (unsigned long)threshold;
-    return next_time(&s, &l->initial_ms) && *s++ == ',' && next_number(&s, &l->factor) && *s++ == ',' &&
-           next_time(&s, &l->max_ms);
+    return next_time(&s, &l->initial_ms) && *s++ == ',' && next_number(&s, &l->factor) &&
+           *s++ == ',' && next_time(&s, &l->max_ms);
 }
 
 static void wait_ms(struct smtp_state *st, double ms)
 {
-    struct timespec t = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)ms % 1000 * 1000000 };
+    struct timespec t = { .tv_sec = (time_t)(ms / 1000),
+                          .tv_nsec = (long)ms % 1000 * 1000000 };
 
     DEBUG(D_RECEIVE) debug_printf("rate limit: delay %.0f ms\n", ms);
     (void)smtp_flush(st);
@@ -65,7 +66,8 @@ void smtp_ratelimit(struct smtp_state *st, enum smtp_ratelimit which)
     double *delay = mail ? &st->mail_delay : &st->rcpt_delay;
     struct limit l;
 
-    if (option == NULL || st->o->smtp_ratelimit_hosts == NULL || st->s->host_checking || !parse(option, &l))
+    if (option == NULL || st->o->smtp_ratelimit_hosts == NULL || st->s->host_checking ||
+        !parse(option, &l))
         return;
     if (!st->ratelimit_known) {
         st->is_ratelimited = smtp_host_in(st, st->o->smtp_ratelimit_hosts);

@@ -43,7 +43,8 @@ static bool check_count(struct smtp_state *st)
         return true;
     if (!st->too_many_recipients)
         smtp_log(st, LOG_MAIN | LOG_REJECT, "too many recipients: %s: sender=<%s> %s",
-                 reject ? "message rejected" : "excess temporarily rejected", m->sender, smtp_log_host(st));
+                 reject ? "message rejected" : "excess temporarily rejected", m->sender,
+                 smtp_log_host(st));
     st->too_many_recipients = true;
     smtp_reply(st, "%d too many recipients", reject ? 552 : 452);
     return false;
@@ -59,13 +60,15 @@ static struct acl_verdict check_acl(struct smtp_state *st, const char *address)
     if (st->s->batched)
         return (struct acl_verdict){ .rc = ACL_ACCEPT };
     if (st->o->acl_smtp_rcpt == NULL) /* nobody relays by default */
-        return (struct acl_verdict){ .rc = ACL_DENY, .log_reject_target = LOG_MAIN | LOG_REJECT };
+        return (struct acl_verdict){ .rc = ACL_DENY,
+                                     .log_reject_target = LOG_MAIN | LOG_REJECT };
     smtp_context(st, &ctx);
     struct address *addr = address_new(m->arena, address);
     (void)address_split(m->arena, addr);
     ctx.addr = addr;
     ctx.domain = addr->domain;
-    ctx.local_part = addr->local_part != NULL ? cstr_lower(m->arena, addr->local_part) : NULL;
+    ctx.local_part =
+        addr->local_part != NULL ? cstr_lower(m->arena, addr->local_part) : NULL;
     return acl_check_option(&ctx, ACL_WHERE_RCPT, st->o->acl_smtp_rcpt);
 }
 
@@ -78,7 +81,8 @@ static void note_refusal(struct smtp_state *st, const struct acl_verdict *v)
     if (text != NULL)
         (void)smtp_reply_code(st, defer ? "451" : "550", text, &extended, &text);
     else
-        text = defer ? "Temporary local problem - please try later" : "Administrative prohibition";
+        text = defer ? "Temporary local problem - please try later"
+                     : "Administrative prohibition";
     if (defer)
         m->rcpt_defer_count++;
     else
@@ -92,8 +96,8 @@ static void note_refusal(struct smtp_state *st, const struct acl_verdict *v)
 static void take_recipient(struct smtp_state *st, char *text, struct recipient *params)
 {
     struct message *m = st->s->message;
-    const char *address = smtp_envelope_address(st, text, 0, st->s->recipient_unqualified_ok,
-                                                st->e->config->qualify_recipient);
+    const char *address = smtp_envelope_address(
+        st, text, 0, st->s->recipient_unqualified_ok, st->e->config->qualify_recipient);
 
     if (address == NULL) {
         m->rcpt_fail_count++;
@@ -115,12 +119,14 @@ static void take_recipient(struct smtp_state *st, char *text, struct recipient *
     } else if (v.rc == ACL_DISCARD) {
         st->discarded_by = st->mail_discarded ? "MAIL" : "RCPT";
         smtp_reply_accept(st, "250", &v, "Accepted");
-        smtp_log(st, LOG_MAIN, "%s F=<%s> RCPT <%s>: discarded by %s ACL%s%s", smtp_log_host(st), m->sender,
-                 address, st->discarded_by, v.log_message != NULL ? ": " : "",
+        smtp_log(st, LOG_MAIN, "%s F=<%s> RCPT <%s>: discarded by %s ACL%s%s",
+                 smtp_log_host(st), m->sender, address, st->discarded_by,
+                 v.log_message != NULL ? ": " : "",
                  v.log_message != NULL ? v.log_message : "");
     } else {
         note_refusal(st, &v);
-        smtp_reply_refused(st, ACL_WHERE_RCPT, &v, arena_printf(m->arena, "RCPT <%s>", address));
+        smtp_reply_refused(st, ACL_WHERE_RCPT, &v,
+                           arena_printf(m->arena, "RCPT <%s>", address));
     }
 }
 

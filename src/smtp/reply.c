@@ -55,10 +55,12 @@ void smtp_reply(struct smtp_state *st, const char *fmt, ...)
 
 static bool no_multiline(const struct smtp_state *st)
 {
-    return st->s->multiline_off || (st->s->message != NULL && st->s->message->no_multiline);
+    return st->s->multiline_off ||
+           (st->s->message != NULL && st->s->message->no_multiline);
 }
 
-void smtp_reply_lines(struct smtp_state *st, const char *code, const char *extended, const char *text)
+void smtp_reply_lines(struct smtp_state *st, const char *code, const char *extended,
+                      const char *text)
 {
     const char *space = extended != NULL ? " " : "";
 
@@ -76,7 +78,8 @@ void smtp_reply_lines(struct smtp_state *st, const char *code, const char *exten
             text = joined;
             continue;
         }
-        smtp_reply(st, "%s%c%s%s%.*s", code, last ? ' ' : '-', extended, space, (int)len, text);
+        smtp_reply(st, "%s%c%s%s%.*s", code, last ? ' ' : '-', extended, space, (int)len,
+                   text);
         if (last || st->done)
             return;
         text += len + 1;
@@ -103,14 +106,15 @@ static size_t extended_length(const char *s, char class)
     return dots == 2 && digits > 0 && (s[n] == ' ' || s[n] == '\0') ? n : 0;
 }
 
-const char *smtp_reply_code(struct smtp_state *st, const char *dflt, const char *text, const char **extended,
-                            const char **rest)
+const char *smtp_reply_code(struct smtp_state *st, const char *dflt, const char *text,
+                            const char **extended, const char **rest)
 {
     const char *code = dflt;
 
     *extended = NULL;
     *rest = text;
-    if (!is_digit(text[0]) || !is_digit(text[1]) || !is_digit(text[2]) || (text[3] != ' ' && text[3] != '\0'))
+    if (!is_digit(text[0]) || !is_digit(text[1]) || !is_digit(text[2]) ||
+        (text[3] != ' ' && text[3] != '\0'))
         return dflt;
     const char *after = cstr_skip_space(text + 3);
     size_t len = extended_length(after, text[0]);
@@ -119,14 +123,17 @@ const char *smtp_reply_code(struct smtp_state *st, const char *dflt, const char 
         if (len > 0)
             *extended = arena_strndup(st->s->arena, after, len);
     } else {
-        smtp_log(st, LOG_MAIN | LOG_PANIC,
-                 "configured error code starts with incorrect digit (expected %c) in \"%s\"", dflt[0], text);
+        smtp_log(
+            st, LOG_MAIN | LOG_PANIC,
+            "configured error code starts with incorrect digit (expected %c) in \"%s\"",
+            dflt[0], text);
     }
     *rest = len > 0 ? cstr_skip_space(after + len) : after;
     return code;
 }
 
-void smtp_reply_accept(struct smtp_state *st, const char *code, const struct acl_verdict *v, const char *dflt)
+void smtp_reply_accept(struct smtp_state *st, const char *code,
+                       const struct acl_verdict *v, const char *dflt)
 {
     const char *extended, *rest;
 
@@ -171,27 +178,30 @@ static const char *sender_part(struct smtp_state *st, enum acl_where where)
     }
 }
 
-/* What the verification of the sender found, for the log and for the client (manual 43.41). */
-static void say_sender_failed(struct smtp_state *st, const struct acl_verdict *v, const char *code,
-                              const char *extended)
+/* What the verification of the sender found, for the log and for the client
+ * (manual 43.41). */
+static void say_sender_failed(struct smtp_state *st, const struct acl_verdict *v,
+                              const char *code, const char *extended)
 {
     const struct verify_result *r = v->sender_verified;
     bool defer = r->rc == RC_DEFER;
 
     if (log_wants(st->e->log, L_sender_verify_fail))
-        smtp_log(st, LOG_MAIN | LOG_REJECT, "%s sender verify %s for <%s>%s%s", smtp_log_host(st),
-                 defer ? "defer" : "fail", v->sender_address, r->message != NULL ? ": " : "",
-                 r->message != NULL ? r->message : "");
-    const char *text = arena_printf(st->s->arena, "Verification failed for <%s>", v->sender_address);
+        smtp_log(st, LOG_MAIN | LOG_REJECT, "%s sender verify %s for <%s>%s%s",
+                 smtp_log_host(st), defer ? "defer" : "fail", v->sender_address,
+                 r->message != NULL ? ": " : "", r->message != NULL ? r->message : "");
+    const char *text =
+        arena_printf(st->s->arena, "Verification failed for <%s>", v->sender_address);
     if (r->user_message != NULL && *r->user_message != '\0')
         text = arena_printf(st->s->arena, "%s\n%s", text, r->user_message);
-    for (const char *p = text; *p != '\0' && !no_multiline(st); p += strcspn(p, "\n"), p += *p == '\n')
-        smtp_reply(st, "%s-%s%s%.*s", code, extended != NULL ? extended : "", extended != NULL ? " " : "",
-                   (int)strcspn(p, "\n"), p);
+    for (const char *p = text; *p != '\0' && !no_multiline(st);
+         p += strcspn(p, "\n"), p += *p == '\n')
+        smtp_reply(st, "%s-%s%s%.*s", code, extended != NULL ? extended : "",
+                   extended != NULL ? " " : "", (int)strcspn(p, "\n"), p);
 }
 
-void smtp_reply_refused(struct smtp_state *st, enum acl_where where, const struct acl_verdict *v,
-                        const char *what)
+void smtp_reply_refused(struct smtp_state *st, enum acl_where where,
+                        const struct acl_verdict *v, const char *what)
 {
     bool defer = v->rc == ACL_DEFER || v->rc == ACL_ERROR;
     const char *code = refusal_code(where, defer), *extended = NULL;
@@ -200,17 +210,20 @@ void smtp_reply_refused(struct smtp_state *st, enum acl_where where, const struc
     if (text != NULL)
         code = smtp_reply_code(st, code, text, &extended, &text);
     else
-        text = defer ? "Temporary local problem - please try later" : "Administrative prohibition";
+        text = defer ? "Temporary local problem - please try later"
+                     : "Administrative prohibition";
     if (log == NULL)
         log = v->user_message;
     if (v->sender_address != NULL && v->sender_verified != NULL)
         say_sender_failed(st, v, code, extended);
     int log_len = log != NULL ? (int)strcspn(log, "\n") : 0;
     if (v->log_reject_target != 0)
-        smtp_log(st, v->log_reject_target, "%s%s%s%s %srejected %s%s%.*s", smtp_log_host(st),
-                 smtp_log_tls(st->s), sender_part(st, where), smtp_log_auth(st->s), defer ? "temporarily " : "", what, log_len > 0 ? ": " : "", log_len,
-                 log_len > 0 ? log : "");
-    smtp_reply_lines(st, code, extended, *text != '\0' ? text : "Administrative prohibition");
+        smtp_log(st, v->log_reject_target, "%s%s%s%s %srejected %s%s%.*s",
+                 smtp_log_host(st), smtp_log_tls(st->s), sender_part(st, where),
+                 smtp_log_auth(st->s), defer ? "temporarily " : "", what,
+                 log_len > 0 ? ": " : "", log_len, log_len > 0 ? log : "");
+    smtp_reply_lines(st, code, extended,
+                     *text != '\0' ? text : "Administrative prohibition");
     if (v->rc != ACL_DROP && !v->drop)
         return;
     if (log_wants(st->e->log, L_smtp_connection))

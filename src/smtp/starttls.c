@@ -8,7 +8,8 @@
 
 enum { HANDSHAKE_SECONDS = 5 * 60 };
 
-/* RFC 3207 section 4.2: what was said in clear is forgotten, and nothing of it stays in the buffer. */
+/* RFC 3207 section 4.2: what was said in clear is forgotten, and nothing of it stays in
+ * the buffer. */
 static void forget_clear(struct smtp_state *st)
 {
     struct session *s = st->s;
@@ -16,8 +17,10 @@ static void forget_clear(struct smtp_state *st)
     smtp_reset(st, "STARTTLS");
     if (!st->o->tls_remember_esmtp)
         s->esmtp = false;
-    s->auth_advertised = s->tls_advertised = s->pipelining_advertised = s->dsn_advertised = false;
-    s->chunking_advertised = s->prdr_advertised = s->smtputf8_advertised = s->eightbit_advertised = false;
+    s->auth_advertised = s->tls_advertised = s->pipelining_advertised =
+        s->dsn_advertised = false;
+    s->chunking_advertised = s->prdr_advertised = s->smtputf8_advertised =
+        s->eightbit_advertised = false;
     s->helo_seen = false;
     s->helo_name = NULL;
     s->helo_verified = s->helo_verify_failed = false;
@@ -33,14 +36,17 @@ static bool start(struct smtp_state *st)
     struct session *s = st->s;
     struct expand_ctx ctx;
     struct err err = { 0 };
-    int64_t deadline = tod_monotonic_ms() + (st->timeout > 0 ? st->timeout : HANDSHAKE_SECONDS) * 1000;
+    int64_t deadline =
+        tod_monotonic_ms() + (st->timeout > 0 ? st->timeout : HANDSHAKE_SECONDS) * 1000;
 
     smtp_context(st, &ctx);
-    if (tls_server_start(&ctx, s->arena, st->in_fd, deadline, &s->tls, &s->tls_in, &err)) {
+    if (tls_server_start(&ctx, s->arena, st->in_fd, deadline, &s->tls, &s->tls_in,
+                         &err)) {
         smtp_set_protocol(st);
         return true;
     }
-    smtp_log(st, LOG_MAIN, "TLS error on connection from %s %s", session_host_and_ident(s, false, true),
+    smtp_log(st, LOG_MAIN, "TLS error on connection from %s %s",
+             session_host_and_ident(s, false, true),
              err.msg != NULL ? err.msg : "(handshake)");
     return false;
 }
@@ -74,7 +80,8 @@ void smtp_cmd_starttls(struct smtp_state *st)
 
     smtp_context(st, &ctx);
     if (!tls_server_setup(&ctx, s->arena, &err)) {
-        smtp_log(st, LOG_MAIN | LOG_PANIC, "%s", err.msg != NULL ? err.msg : "TLS cannot be set up");
+        smtp_log(st, LOG_MAIN | LOG_PANIC, "%s",
+                 err.msg != NULL ? err.msg : "TLS cannot be set up");
         smtp_reply(st, "454 TLS currently unavailable");
         return;
     }

@@ -79,7 +79,8 @@ static bool check_sync(struct smtp_state *st, const struct verb *v)
     if (!st->o->smtp_enforce_sync || s->enforce_sync_off || s->host_address == NULL ||
         s->sender_host_notsocket || s->host_checking || s->batched)
         return true;
-    if (sync == SYNC_NEVER || (sync == SYNC_UNLESS_PIPELINING && s->pipelining_advertised))
+    if (sync == SYNC_NEVER ||
+        (sync == SYNC_UNLESS_PIPELINING && s->pipelining_advertised))
         return true;
     return st->at == st->len && !(sync == SYNC_ALWAYS && smtp_input_waiting(st));
 }
@@ -87,7 +88,8 @@ static bool check_sync(struct smtp_state *st, const struct verb *v)
 /* Commands that bring no mail nearer are limited (manual: smtp_accept_max_nonmail). */
 static bool count_nonmail(struct smtp_state *st, const struct verb *v)
 {
-    if (v == NULL || (v->flags & MAIL_COMMAND) != 0 || st->s->host_address == NULL || st->s->batched)
+    if (v == NULL || (v->flags & MAIL_COMMAND) != 0 || st->s->host_address == NULL ||
+        st->s->batched)
         return true;
     if ((st->free_once & v->once) != 0) {
         st->free_once &= ~v->once;
@@ -96,15 +98,17 @@ static bool count_nonmail(struct smtp_state *st, const struct verb *v)
     if (st->nonmail_commands++ < (unsigned long)st->o->smtp_accept_max_nonmail)
         return true;
     if (st->nonmail == SMTP_NONMAIL_UNKNOWN)
-        st->nonmail = smtp_host_in(st, st->o->smtp_accept_max_nonmail_hosts) ? SMTP_NONMAIL_COUNTS
-                                                                            : SMTP_NONMAIL_FREE;
+        st->nonmail = smtp_host_in(st, st->o->smtp_accept_max_nonmail_hosts)
+                          ? SMTP_NONMAIL_COUNTS
+                          : SMTP_NONMAIL_FREE;
     if (st->nonmail == SMTP_NONMAIL_FREE)
         return true;
     smtp_reply(st, "554 Too many nonmail commands");
     smtp_notquit(st, "bad-commands", NULL, NULL);
     smtp_log(st, LOG_MAIN | LOG_REJECT,
              "SMTP call from %s dropped: too many nonmail commands (last was \"%.*s\")",
-             session_host_and_ident(st->s, false, true), (int)strcspn(st->command, " "), st->command);
+             session_host_and_ident(st->s, false, true), (int)strcspn(st->command, " "),
+             st->command);
     st->done = true;
     return false;
 }
@@ -112,7 +116,8 @@ static bool count_nonmail(struct smtp_state *st, const struct verb *v)
 /* After a failed negotiation nothing but QUIT, uncounted (features.txt, proxy). */
 static bool proxy_allows(struct smtp_state *st, const struct verb *v)
 {
-    if (!st->s->proxy_failed || (v != NULL && v->run == smtp_cmd_quit && *st->argument == '\0'))
+    if (!st->s->proxy_failed ||
+        (v != NULL && v->run == smtp_cmd_quit && *st->argument == '\0'))
         return true;
     smtp_reply(st, "503 Command refused, required Proxy negotiation failed");
     return false;
