@@ -93,9 +93,10 @@ static bool decode_text(struct arena *a, const struct word *w, struct str *out)
 
 /* Converts to `charset` and appends; a byte that cannot be converted stands for itself,
  * as mail with wrongly labelled words is common. */
-static bool add_converted(struct arena *a, struct buf *out, struct str text,
-                          struct str from, const char *charset, const char **err)
+static bool add_converted(struct buf *out, struct str text, struct str from, const char *charset,
+                          const char **err)
 {
+    struct arena *a = out->arena;
     const char *source = str_dup(a, from);
     iconv_t cd = iconv_open(charset, source);
 
