@@ -298,6 +298,13 @@ static void hand_over(int pair[2], int mine, int *to)
     pair[mine] = -1;
 }
 
+static bool use_socket(struct pipes *p, int fd)
+{
+    p->in[0] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    p->out[1] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    return p->in[0] >= 0 && p->out[1] >= 0;
+}
+
 pid_t proc_spawn(const struct proc_spawn *s, int *in, int *out)
 {
     struct pipes p;
@@ -305,9 +312,9 @@ pid_t proc_spawn(const struct proc_spawn *s, int *in, int *out)
 
     if (!open_pipes(&p, in != NULL, out != NULL))
         return -1;
-    if (s->stdio > 0) {
-        p.in[0] = fcntl(s->stdio, F_DUPFD_CLOEXEC, 3);
-        p.out[1] = fcntl(s->stdio, F_DUPFD_CLOEXEC, 3);
+    if (s->stdio > 0 && !use_socket(&p, s->stdio)) {
+        close_pipes(&p);
+        return -1;
     }
     pid_t pid = proc_fork(s->argv[0]);
     if (pid == 0)

@@ -137,7 +137,8 @@ static void a_socket_can_be_both_ends(void **state)
     assert_string_equal(got, "got it\n");
     assert_int_equal(proc_wait(pid, -1).code, 0);
     fd_close(pair[0]);
-    assert_int_equal(proc_spawn(&s, NULL, NULL), -1); /* it was closed above */
+    s.stdio = 1000000; /* no such descriptor */
+    assert_int_equal(proc_spawn(&s, NULL, NULL), -1);
     assert_int_equal(errno, EBADF);
 }
 
