@@ -104,8 +104,6 @@ static struct session *test_session(struct exim *e, const struct cmd_line *c)
     s->host_authenticated = c->oMaa;
     be_split_address(s->arena, c->oMa, &s->host_address, &s->host_port);
     be_split_address(s->arena, c->oMi, &s->interface_address, &s->interface_port);
-    if (s->host_address != NULL)
-        session_set_fullhost(s);
     return s;
 }
 
