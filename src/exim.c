@@ -25,6 +25,7 @@
 #include "priv.h"
 #include "readconf.h"
 #include "search.h"
+#include "version.h"
 #include "spool.h"
 
 /* ---- Before anything else ---- */
@@ -173,9 +174,17 @@ static void set_up(struct exim *e, const struct cmd_line *c)
         stop(err.msg);
 }
 
-static void start_debug(const struct cmd_line *c)
+static void start_debug(const struct exim *e, const struct cmd_line *c)
 {
     debug_mask = c->debug | (c->verbose ? (uint32_t)D_V : 0);
+    if (!c->debug_set)
+        return;
+    debug_printf("Exim version %s uid=%ld gid=%ld pid=%ld D=%x\n", EXIM_VERSION,
+                 (long)e->real_uid, (long)e->real_gid, (long)getpid(), debug_mask);
+    debug_printf("configuration file is %s\n", e->config->filename);
+    debug_printf("log selectors = %016llx\n", (unsigned long long)e->config->log_selector);
+    debug_printf("%strusted user, %sadmin user, originator %s\n", e->trusted ? "" : "not a ",
+                 e->admin ? "" : "not an ", e->originator_login);
 }
 
 /* ---- Rights of the mode ---- */
@@ -219,7 +228,7 @@ int main(int argc, char **argv)
 
     if (forbidden != NULL)
         stop(forbidden);
-    start_debug(&c);
+    start_debug(e, &c);
     change_identity(e, &c);
     return c.mode->run(e, &c);
 }

@@ -237,7 +237,7 @@ static bool check_reply_to(struct reader *r)
     const char *text = r->cfg->main.errors_reply_to;
     struct parsed_address p = { 0 };
 
-    if (text == NULL)
+    if (text == NULL || text[0] == '\0')
         return true;
     if (!parse_address(r->arena, text, PARSE_ALLOW_DOMAIN_LITERAL, &p))
         return err_set(r->err, r->arena, "error in errors_reply_to (%s): %s", text,
