@@ -60,6 +60,7 @@ const char *cmd_forbidden(const struct exim *e, const struct cmd_line *c);
 
 /* The modes, each in its own file. */
 int cmd_bt(struct exim *e, const struct cmd_line *c);       /* -bt */
+int cmd_btls(struct exim *e, const struct cmd_line *c);     /* -btls */
 int cmd_bv(struct exim *e, const struct cmd_line *c);       /* -bv -bvs */
 int cmd_be(struct exim *e, const struct cmd_line *c);       /* -be -bem */
 int cmd_bh(struct exim *e, const struct cmd_line *c);       /* -bh -bhc */

@@ -44,4 +44,11 @@ int64_t smtp_talk_deadline(const struct smtp_talk *t); /* for the next command *
 struct smtp_fault smtp_talk_fault(struct smtp_talk *t, const char *after);
 void smtp_talk_close(struct smtp_talk **t); /* QUIT */
 
+/* ---- For -btls ---- */
+struct address;
+struct buf;
+/* Connects to the hosts of a routed address as a delivery would, and says for each what was wanted, what was
+ * presented, and what was decided and why. The number of hosts that would be refused. */
+int smtp_probe(struct expand_ctx *ctx, const struct transport *t, struct address *addr, struct buf *out);
+
 #endif

@@ -447,6 +447,19 @@ static void walk_hosts(struct walk *w, struct address **done)
     drop_settled(w, done);
 }
 
+struct smtp_hosts_list smtp_hosts_find(const struct smtp_transport *t, struct expand_ctx *ctx,
+                                       struct address *addr)
+{
+    struct transport_call call = { .ctx = ctx, .message = ctx->message, .addrs = addr };
+    struct walk w = { .t = t, .call = &call, .arena = ctx->arena, .todo = addr };
+
+    if (!read_hosts(&w))
+        return (struct smtp_hosts_list){ .error = addr->result.message };
+    for (struct host *h = w.hosts; h != NULL; h = h->next)
+        (void)find_address(&w, h);
+    return (struct smtp_hosts_list){ .hosts = w.hosts };
+}
+
 static const struct host *fallbacks(const struct smtp_transport *t, const struct address *todo)
 {
     return todo->fallback_hosts != NULL ? todo->fallback_hosts : t->fallback_list;

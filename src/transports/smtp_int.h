@@ -98,6 +98,7 @@ struct smtp_attempt {
     const char *interface;
     long connect_timeout, command_timeout;
     bool callout, reuse;
+    bool probe;            /* -btls: no second try in clear, no lines in the log; conn stays after a fault */
     bool avoid_tls, require_tls, dane_required;
     bool in_clear;         /* second try, after TLS failed */
     struct tls_client_want want;
@@ -180,6 +181,11 @@ void smtp_send_settle(struct smtp_transaction *tx);
 
 /* ---- smtp_hosts.c: which hosts, in which order, how many ---- */
 void smtp_hosts_deliver(const struct smtp_transport *t, struct transport_call *call);
+
+/* The hosts that a delivery of addr would try, with their addresses; or why there are none. */
+struct smtp_hosts_list { struct host *hosts; const char *error; };
+struct smtp_hosts_list smtp_hosts_find(const struct smtp_transport *t, struct expand_ctx *ctx,
+                                       struct address *addr);
 
 /* ---- smtp_wait.c ---- */
 void smtp_wait_note(struct smtp_attempt *at, const struct address *list);

@@ -161,7 +161,7 @@ static void show_connection(struct smtp_attempt *at)
 
 static bool may_go_clear(const struct smtp_attempt *at)
 {
-    return at->scope == SMTP_SCOPE_TLS && !at->require_tls && !at->in_clear && at->t->tls_tempfail_tryclear;
+    return !at->probe && at->scope == SMTP_SCOPE_TLS && !at->require_tls && !at->in_clear && at->t->tls_tempfail_tryclear;
 }
 
 static bool dial_and_negotiate(struct smtp_attempt *at)
@@ -175,6 +175,8 @@ static bool dial_and_negotiate(struct smtp_attempt *at)
         if (negotiate(at))
             return true;
     }
+    if (at->probe) /* its certificate is to be shown */
+        return false;
     /* Before the connection goes: what its certificate was is there for msg:host:defer. */
     if (!may_go_clear(at))
         smtp_fault_log(at);

@@ -17,11 +17,11 @@ static const char *message_id(const struct smtp_attempt *at)
 /* Exim: "[ip] SSL verify error: ..."; what is ours comes at the end of the line. */
 static void log_verify_error(struct smtp_attempt *at, const char *text)
 {
-    bool refused = at->want.verify_required && !at->want.report_only;
     const char *note = at->want.report_only && at->want.verify_required ? " (report only: not refused)" : "";
     bool event = cstr_starts(text, "verify denied");
 
-    (void)refused;
+    if (at->probe)
+        return;
     log_write(at->ctx.exim->log, LOG_MAIN, message_id(at), "[%s] SSL %s%s%s", at->address,
               event ? "" : "verify error: ", text, note);
 }
@@ -31,8 +31,9 @@ static bool tls_fault(struct smtp_attempt *at, enum tls_client_rc rc, const char
     enum smtp_scope scope = SMTP_SCOPE_TLS;
     const char *kind = "failure while setting up TLS session";
 
-    log_write(at->ctx.exim->log, LOG_MAIN, message_id(at), "H=%s [%s] TLS error on connection %s",
-              at->host->name, at->address, why);
+    if (!at->probe)
+        log_write(at->ctx.exim->log, LOG_MAIN, message_id(at), "H=%s [%s] TLS error on connection %s",
+                  at->host->name, at->address, why);
     if (at->want.tlsa != NULL && rc == TLS_CLIENT_VERIFY_FAILED)
         (void)smtp_fault_event(at, "dane:fail", why, 0);
     if (rc == TLS_CLIENT_CONFIG) /* ours: nothing that clear text would cure */

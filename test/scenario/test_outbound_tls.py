@@ -287,3 +287,23 @@ def test_event_may_veto(case, pki):
     log = c.send()
     assert "[127.0.0.1] SSL verify denied by event-action: depth=0 cert=" in log and "no thanks" in log, log
     assert "defer (-37)" in log
+
+
+def test_probe_says_what_would_happen(case, pki):
+    c = case(pki.leaf("probe1", ["mx.out.test"]), REQUIRE)
+    p = c.exim.run("-btls", "bob@out.test")
+    assert f"host mx.out.test [127.0.0.1]:{c.sink.port}" in p.stdout, p.stdout
+    assert "presented  mx.out.test" in p.stdout and "accepted: verified as mx.out.test" in p.stdout
+    assert not [x for x in c.sink.commands if x.startswith("MAIL")]
+    c = case(pki.leaf("probe2", ["other.test"]), "tls_verify_hosts = *")
+    p = c.exim.run("-btls", "bob@out.test", check=False)
+    assert p.returncode == 2 and "wanted     mx.out.test" in p.stdout and "presented  other.test" in p.stdout, p.stdout
+    assert "refused: " in p.stdout and "certificate name mismatch" in p.stdout and "delivery in clear" in p.stdout
+    assert "SSL verify error" not in c.exim.mainlog()
+
+
+def test_report_only(case, pki):
+    c = case(pki.leaf("report", ["other.test"]), REQUIRE + "\n  tls_verify_report_hosts = *")
+    log = c.send()
+    assert "certificate name mismatch" in log and "(report only: not refused)" in log, log
+    assert "=> bob@out.test" in log and "CV=no" in log
