@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/debug.h"
+#include "base/str.h"
 #include "exim.h"
 #include "expand.h"
 #include "header.h"
@@ -86,11 +88,26 @@ static bool check_size(struct transport_call *call, const struct transport *t)
     return false;
 }
 
+static void print_debug(struct expand_ctx *ctx, const struct transport *t)
+{
+    const char *text;
+
+    if (t->debug_print == NULL || debug_mask == 0)
+        return;
+    if (expand(ctx, t->debug_print, &text) != EXPAND_OK)
+        debug_printf("failed to expand \"%s\" in debug_print: %s\n", t->debug_print->text, ctx->err.msg);
+    else
+        debug_printf("%s%s", text, cstr_ends(text, "\n") ? "" : "\n");
+}
+
 bool deliver_prepare(struct delivery *d, const struct transport *t, struct address *addrs,
                      struct transport_call *call, struct expand_ctx *ctx)
 {
     deliver_ctx(ctx, d, addrs);
     *call = (struct transport_call){ .ctx = ctx, .message = d->message, .addrs = addrs, .delivery = d,
                                      .first_attempt = d->message->deliver_firsttime };
-    return set_return_path(call, t) && check_size(call, t);
+    if (!set_return_path(call, t) || !check_size(call, t))
+        return false;
+    print_debug(ctx, t);
+    return true;
 }
