@@ -199,7 +199,7 @@ static const struct { const char *line, *want; } accepted[] = {
     { "exim -bs -oMa [1.2.3.4]:25 -oMi ::1", "bs oMa=[1.2.3.4]:25 oMi=::1" },
     { "exim -bs a",                   "bs 'a'" },
     { "exim -bS",                     "bS" },
-    { "exim -bh 10.9.8.7.1234 -oMt i -oMs h -oMr p -oMaa a -oMai b -oMas c", 
+    { "exim -bh 10.9.8.7.1234 -oMt i -oMs h -oMr p -oMaa a -oMai b -oMas c",
       "bh arg=10.9.8.7.1234 oMaa=a oMai=b oMas=c oMr=p oMs=h oMt=i" },
     { "exim -bhc fe80::a00:20ff:fe86:a061.5678", "bhc arg=fe80::a00:20ff:fe86:a061.5678" },
     { "exim -oMm " ID " -bs",         "bs oMm=" ID },
