@@ -13,8 +13,11 @@
 #include "exim.h"
 #include "expand.h"
 #include "parse.h"
+#include "route.h"
 #include "smtp/smtp_int.h"
 #include "verify.h"
+
+enum { EXPN_MAX = 1000, EXPN_BYTES = 64 * 1024 };
 
 void smtp_cmd_rset(struct smtp_state *st)
 {
@@ -120,10 +123,44 @@ void smtp_cmd_vrfy(struct smtp_state *st)
     }
 }
 
+/* What became of the addresses of a list, in order; children stand in their parent's
+ * place. */
+static void expand_list(struct expand_ctx *ctx, struct address *first, struct buf *lines,
+                        enum rc *rc)
+{
+    struct address *todo = first;
+
+    for (unsigned n = 0; todo != NULL && n < EXPN_MAX; n++) {
+        struct address *addr = todo;
+        struct route_results res = { 0 };
+        bool top = addr == first;
+
+        todo = addr->next;
+        addr->next = NULL;
+        (void)address_split(ctx->arena, addr);
+        enum route_rc got = (addr->flags & ADDR_PIPE_FILE_REPLY) != 0
+                                ? ROUTE_OK
+                                : route_address(ctx, addr, ROUTE_EXPN, &res);
+        if (top && (got == ROUTE_FAIL || got == ROUTE_DEFER)) {
+            *rc = got == ROUTE_DEFER ? RC_DEFER : RC_FAIL;
+            return;
+        }
+        if (res.children == NULL) {
+            buf_printf(lines, "%s<%s>", lines->len > 0 ? "\n" : "", addr->address);
+            continue;
+        }
+        struct address *last = res.children;
+        while (last->next != NULL)
+            last = last->next;
+        last->next = todo;
+        todo = res.children;
+    }
+}
+
 void smtp_cmd_expn(struct smtp_state *st)
 {
     struct expand_ctx ctx;
-    struct verify_options options = { .flags = VERIFY_EXPN };
+    enum rc rc = RC_OK;
 
     if (st->s->batched || !allowed(st, ACL_WHERE_EXPN, st->o->acl_smtp_expn,
                                    arena_printf(st->s->arena, "EXPN %s", st->argument)))
@@ -132,13 +169,14 @@ void smtp_cmd_expn(struct smtp_state *st)
     if (address == NULL)
         return;
     smtp_context(st, &ctx);
-    struct verify_result r = verify_address(&ctx, address, &options);
-    if (r.rc == RC_OK)
-        smtp_reply(st, "250 <%s>", r.addr != NULL ? r.addr->address : address);
+    struct buf lines = buf_init(ctx.arena, EXPN_BYTES);
+    expand_list(&ctx, address_new(ctx.arena, address), &lines, &rc);
+    if (rc == RC_OK)
+        smtp_reply_lines(st, "250", NULL, buf_cstr(&lines));
     else
         smtp_reply(st, "553 %s %s", address,
-                   r.rc == RC_DEFER ? "cannot be resolved at this time"
-                                    : "is undeliverable");
+                   rc == RC_DEFER ? "cannot be resolved at this time"
+                                  : "is undeliverable");
 }
 
 /* smtp_etrn_command with ETRN's argument in $domain, as words; NULL: answered. */
