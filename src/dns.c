@@ -344,30 +344,30 @@ enum dns_rc dns_query(struct resolver *r, struct arena *a, const char *name, int
     return rc;
 }
 
-enum dns_rc dns_search(struct resolver *r, struct arena *a, const char *name, int type, bool qualify_single,
-                       bool search_parents, bool want_dnssec, struct dns_answer *out, const char **full)
+enum dns_rc dns_search(struct resolver *r, struct arena *a, const struct dns_search_request *rq,
+                       struct dns_answer *out, const char **full)
 {
-    size_t len = strlen(name);
-    bool single = strchr(name, '.') == NULL;
-    bool absolute = len > 0 && name[len - 1] == '.';
+    size_t len = strlen(rq->name);
+    bool single = strchr(rq->name, '.') == NULL;
+    bool absolute = len > 0 && rq->name[len - 1] == '.';
 
-    *full = absolute ? arena_strndup(a, name, len - 1) : name;
-    if (single && qualify_single && r->state.defdname[0] != '\0') {
-        const char *try = arena_printf(a, "%s.%s", name, r->state.defdname);
-        enum dns_rc rc = dns_query(r, a, try, type, want_dnssec, out);
+    *full = absolute ? arena_strndup(a, rq->name, len - 1) : rq->name;
+    if (single && rq->qualify_single && r->state.defdname[0] != '\0') {
+        const char *try = arena_printf(a, "%s.%s", rq->name, r->state.defdname);
+        enum dns_rc rc = dns_query(r, a, try, rq->type, rq->want_dnssec, out);
 
         if (rc != DNS_NOMATCH) {
             *full = try;
             return rc;
         }
     }
-    enum dns_rc rc = dns_query(r, a, *full, type, want_dnssec, out);
+    enum dns_rc rc = dns_query(r, a, *full, rq->type, rq->want_dnssec, out);
 
-    if (rc != DNS_NOMATCH || absolute || single || !search_parents)
+    if (rc != DNS_NOMATCH || absolute || single || !rq->search_parents)
         return rc;
     for (int i = 0; i < MAXDNSRCH && r->state.dnsrch[i] != NULL; i++) {
-        const char *try = arena_printf(a, "%s.%s", name, r->state.dnsrch[i]);
-        enum dns_rc found = dns_query(r, a, try, type, want_dnssec, out);
+        const char *try = arena_printf(a, "%s.%s", rq->name, r->state.dnsrch[i]);
+        enum dns_rc found = dns_query(r, a, try, rq->type, rq->want_dnssec, out);
 
         if (found != DNS_NOMATCH) {
             *full = try;

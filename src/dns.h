@@ -57,8 +57,13 @@ struct resolver *dns_open(struct arena *a, const struct config *cfg, const char 
 void dns_attach(struct resolver *r, struct exim *e);
 /* As dns_query, for a name that may be relative: a single label gets the default domain
  * (qualify_single), others the search list (search_parents), when found there. *full: the name found. */
-enum dns_rc dns_search(struct resolver *r, struct arena *a, const char *name, int type, bool qualify_single,
-                       bool search_parents, bool want_dnssec, struct dns_answer *out, const char **full);
+struct dns_search_request {
+    const char *name;
+    int type;
+    bool qualify_single, search_parents, want_dnssec;
+};
+enum dns_rc dns_search(struct resolver *r, struct arena *a, const struct dns_search_request *rq,
+                       struct dns_answer *out, const char **full);
 bool dns_is_overridden(const struct resolver *r); /* a test server is in use */
 /* Looks up name (absolute), following CNAMEs; the answer lives in a. */
 enum dns_rc dns_query(struct resolver *r, struct arena *a, const char *name, int type,

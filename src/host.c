@@ -79,8 +79,9 @@ static enum dns_rc query_type(struct exim *e, struct arena *a, const struct host
 {
     struct dns_answer ans;
     const char *full;
-    enum dns_rc rc = dns_search(e->resolver, a, rq->name, type, rq->qualify_single, rq->search_parents,
-                                rq->want_dnssec, &ans, &full);
+    const struct dns_search_request ask = { rq->name, type, rq->qualify_single, rq->search_parents,
+                                            rq->want_dnssec };
+    enum dns_rc rc = dns_search(e->resolver, a, &ask, &ans, &full);
 
     if (rc == DNS_AGAIN || rc == DNS_FAIL)
         err_set(err, a, "%s", ans.err.msg != NULL ? ans.err.msg : "DNS failure");

@@ -332,15 +332,20 @@ static enum host_find use_records(struct finder *f, struct host *h, struct dns_a
 enum looked { LOOKED_NONE, LOOKED_DONE };
 
 /* Looks for one kind of record: LOOKED_DONE when *rc decides. */
-static enum looked look_for(struct finder *f, struct host *h, const char *name, bool srv, const char **fqdn,
+static enum looked look_for(struct finder *f, struct host *h, bool srv, const char **fqdn,
                             enum host_find *rc)
 {
     const struct host_find_options *o = f->o;
     struct dns_answer ans;
     const char *full;
-    enum dns_rc found = dns_search(f->exim->resolver, f->arena, name, srv ? DNS_T_SRV : DNS_T_MX,
-                                   o->qualify_single && !srv, o->search_parents && !srv,
-                                   o->request_dnssec || o->require_dnssec, &ans, &full);
+    const struct dns_search_request ask = {
+        .name = srv ? arena_printf(f->arena, "_%s._tcp.%s", o->srv_service, h->name) : h->name,
+        .type = srv ? DNS_T_SRV : DNS_T_MX,
+        .qualify_single = o->qualify_single && !srv,
+        .search_parents = o->search_parents && !srv,
+        .want_dnssec = o->request_dnssec || o->require_dnssec,
+    };
+    enum dns_rc found = dns_search(f->exim->resolver, f->arena, &ask, &ans, &full);
 
     switch (found) {
     case DNS_SUCCEED:
@@ -355,7 +360,7 @@ static enum looked look_for(struct finder *f, struct host *h, const char *name, 
     case DNS_NOMATCH:
         if (srv)
             return LOOKED_NONE;
-        err_set(f->err, f->arena, "%s does not exist", name);
+        err_set(f->err, f->arena, "%s does not exist", h->name);
         *rc = HOST_FIND_FAILED;
         /* The system may know a name that the DNS does not; MX lookups never ask it. */
         return LOOKED_DONE;
@@ -377,10 +382,9 @@ enum host_find host_find_mx(struct exim *e, struct arena *a, struct host *h, con
     if (fqdn != NULL)
         *fqdn = h->name;
     if (o->use_srv && o->srv_service != NULL &&
-        look_for(&f, h, arena_printf(a, "_%s._tcp.%s", o->srv_service, h->name), true, fqdn, &rc) ==
-            LOOKED_DONE)
+        look_for(&f, h, true, fqdn, &rc) == LOOKED_DONE)
         return rc;
-    if (o->use_mx && look_for(&f, h, h->name, false, fqdn, &rc) == LOOKED_DONE)
+    if (o->use_mx && look_for(&f, h, false, fqdn, &rc) == LOOKED_DONE)
         return rc;
     if (o->mx_must || !o->use_addresses) {
         err_set(err, a, "no MX records for %s", h->name);

@@ -14,6 +14,7 @@
 
 struct arena;
 struct client;
+struct exim;
 struct expand_ctx;
 struct host;
 
@@ -47,6 +48,8 @@ void smtp_talk_close(struct smtp_talk **t); /* QUIT */
 /* ---- For -btls ---- */
 struct address;
 struct buf;
+/* What tls_verify_report_hosts has counted; false when that is nothing. */
+bool smtp_report_print(struct exim *e, struct arena *a, struct buf *out);
 /* Connects to the hosts of a routed address as a delivery would, and says for each what was wanted, what was
  * presented, and what was decided and why. The number of hosts that would be refused. */
 int smtp_probe(struct expand_ctx *ctx, const struct transport *t, struct address *addr, struct buf *out);

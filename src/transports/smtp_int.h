@@ -182,6 +182,9 @@ void smtp_send_settle(struct smtp_transaction *tx);
 /* ---- smtp_hosts.c: which hosts, in which order, how many ---- */
 void smtp_hosts_deliver(const struct smtp_transport *t, struct transport_call *call);
 
+/* ---- smtp_report.c ---- */
+void smtp_report_note(struct smtp_attempt *at, const char *reason);
+
 /* The hosts that a delivery of addr would try, with their addresses; or why there are none. */
 struct smtp_hosts_list { struct host *hosts; const char *error; };
 struct smtp_hosts_list smtp_hosts_find(const struct smtp_transport *t, struct expand_ctx *ctx,

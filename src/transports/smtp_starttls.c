@@ -22,6 +22,8 @@ static void log_verify_error(struct smtp_attempt *at, const char *text)
 
     if (at->probe)
         return;
+    if (*note != '\0')
+        smtp_report_note(at, text);
     log_write(at->ctx.exim->log, LOG_MAIN, message_id(at), "[%s] SSL %s%s%s", at->address,
               event ? "" : "verify error: ", text, note);
 }

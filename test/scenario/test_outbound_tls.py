@@ -307,3 +307,6 @@ def test_report_only(case, pki):
     log = c.send()
     assert "certificate name mismatch" in log and "(report only: not refused)" in log, log
     assert "=> bob@out.test" in log and "CV=no" in log
+    c.send()
+    counts = c.exim.run("-btls").stdout
+    assert " mx.out.test: 2 refused, last " in counts and "certificate name mismatch" in counts, counts
