@@ -78,15 +78,11 @@ static void test_input(struct test *t)
     struct buf b = buf_init(lines, LINE_LEN_MAX);
 
     for (;;) {
-        struct arena_mark m = arena_mark(t->ctx.arena);
-
         printf("> ");
         (void)fflush(stdout);
         if (!read_line(&b))
             break;
         test_line(t, buf_cstr(&b));
-        if (t->ctx.runrc == NULL && t->ctx.value == NULL) /* nothing of it is kept */
-            arena_reset(t->ctx.arena, m);
     }
     printf("\n");
     arena_destroy(&lines);

@@ -24,16 +24,14 @@ enum expand_rc variable_address_target(struct expand_ctx *ctx, const struct vari
     return EXPAND_OK;
 }
 
-/* Magic of pipe and transport filter commands, where it stands for several arguments (manual 29.3);
- * known so that such a command can be read, empty everywhere else. */
-enum expand_rc variable_pipe_addresses(struct expand_ctx *ctx, const struct variable *v, const char *suffix,
-                                       const char **out)
+/* Magic of pipe and transport filter commands, where it stands for several arguments (manual 29.3):
+ * the name is known so that such a command can be read; anywhere else it is not a variable. */
+enum expand_rc variable_pipe_addresses(struct expand_ctx *ctx, const struct variable *v,
+                                       const char *suffix, const char **out)
 {
-    (void)ctx;
-    (void)v;
     (void)suffix;
-    *out = "";
-    return EXPAND_OK;
+    (void)out;
+    return eval_fail(ctx, "unknown variable name \"%s\"", v->name);
 }
 
 /* With what the router stripped from it. */
