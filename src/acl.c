@@ -134,13 +134,23 @@ struct acl_verdict acl_run_named(struct expand_ctx *ctx, enum acl_where where, c
     return v;
 }
 
+/* $recipients is a variable in the ACLs that see all of them (manual 11.9). */
+static bool shows_recipients(enum acl_where where)
+{
+    return where == ACL_WHERE_PREDATA || where == ACL_WHERE_DATA || where == ACL_WHERE_MIME ||
+           where == ACL_WHERE_NOTSMTP_START || where == ACL_WHERE_NOTSMTP;
+}
+
 struct acl_verdict acl_check(struct expand_ctx *ctx, enum acl_where where, const char *spec)
 {
     struct captures before = ctx->captures;
+    bool visible = ctx->recipients_visible;
 
     if (ctx->acl_level == 0)
         ctx->ratelimit_cmd = NULL;
+    ctx->recipients_visible = visible || shows_recipients(where);
     struct acl_verdict v = acl_run_named(ctx, where, spec, NULL, 0);
+    ctx->recipients_visible = visible;
     ctx->captures = before;
     if (v.rc == ACL_ACCEPT || v.rc == ACL_DISCARD ||
         (v.sender_verified != NULL &&
