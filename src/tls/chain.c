@@ -199,6 +199,9 @@ static X509 *stand_in(const char *host)
             n = NULL;
         if (n == NULL && X509_add1_ext_i2d(x, NID_subject_alt_name, names, 0, X509V3_ADD_DEFAULT) == 1) {
             GENERAL_NAMES_free(names);
+            /* NAME_CONSTRAINTS_check sees only names that were cached, and this is what caches them. */
+            (void)X509_check_purpose(x, -1, 0);
+            ERR_clear_error();
             return x;
         }
     }
