@@ -69,6 +69,10 @@ enum expand_rc variable_return_path(struct expand_ctx *ctx, const struct variabl
 {
     (void)v;
     (void)suffix;
+    if (ctx->return_path != NULL) { /* a transport runs: with its return_path option */
+        *out = ctx->return_path;
+        return EXPAND_OK;
+    }
     if (ctx->addr == NULL && ctx->delivery == NULL)
         return EXPAND_OK;
     if (ctx->addr != NULL && ctx->addr->errors_to != NULL)

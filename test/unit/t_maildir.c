@@ -1,0 +1,259 @@
+#include "transports/appendfile.h"
+
+#include <dirent.h>
+#include <ftw.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "config/config.h"
+#include "drtables.h"
+#include "exim.h"
+#include "expand.h"
+#include "message.h"
+#include "regex.h"
+#include "transports/appendfile_int.h"
+#include "unit.h"
+
+struct fixture {
+    struct arena *a;
+    struct config cfg;
+    struct exim exim;
+    struct expand_ctx ctx;
+    struct message *m;
+    struct address *addr;
+    struct appendfile t;
+    struct transport_call call;
+    const char *dir; /* scratch */
+};
+
+static const struct expr *e(struct fixture *f, const char *text)
+{
+    struct err err = { 0 };
+    const struct expr *x = expr_compile(f->a, text, &err);
+
+    assert_non_null(x);
+    return x;
+}
+
+static struct fixture *begin(struct arena *a)
+{
+    struct fixture *f = arena_new_obj(a, struct fixture);
+    char *dir = arena_strdup(a, "/tmp/t_maildir.XXXXXX");
+    FILE *file = tmpfile();
+    struct err err = { 0 };
+
+    assert_non_null(mkdtemp(dir));
+    fputs("From body\n", file);
+    fflush(file);
+    f->a = a;
+    f->dir = dir;
+    f->cfg.primary_hostname = f->cfg.qualify_domain = "h.example";
+    f->exim = (struct exim){ .arena = a, .config = &f->cfg, .hooks = &drtables_hooks, .queue_fd = -1 };
+    f->m = message_new("test");
+    f->m->sender = "s@x.example";
+    f->m->body = (struct body){ .fd = dup(fileno(file)), .size = 10 };
+    arena_owns_fd(f->m->arena, f->m->body.fd);
+    fclose(file);
+    header_append(&f->m->headers, f->m->arena, HEADER_OTHER, "Subject: x\n");
+    f->addr = address_new(a, "u@q.example");
+    expand_ctx_init(&f->ctx, &f->exim, a);
+    f->ctx.message = f->m;
+    f->ctx.addr = f->addr;
+    f->t = (struct appendfile){ .base = { .name = "t", .driver = &transport_appendfile }, .check_owner = true,
+                                .create_directory = true, .create_file = "anywhere", .directory_mode = 0700,
+                                .mode = 0600, .mode_fail_narrower = true, .quota_is_inclusive = true,
+                                .use_fcntl_lock = true, .use_lockfile = true, .maildir_retries = 1,
+                                .lock_retries = 1,
+                                .maildir_quota_directory_regex = "^(?:cur|new|\\..*)$" };
+    f->t.quota_directory_re = regex_compile(a, f->t.maildir_quota_directory_regex, 0, &err);
+    f->t.directory_file = e(f, "q$inode");
+    f->call = (struct transport_call){ .ctx = &f->ctx, .message = f->m, .addrs = f->addr, .return_path = "r@x.example" };
+    return f;
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+    (void)st;
+    (void)kind;
+    (void)ftw;
+    return remove(path);
+}
+
+static void end(struct fixture *f)
+{
+    (void)nftw(f->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    message_free(&f->m);
+}
+
+static const struct addr_result *deliver(struct fixture *f)
+{
+    f->addr->result = (struct addr_result){ .rc = RC_DECLINE };
+    f->addr->submissions = NULL;
+    transport_appendfile.deliver(&f->t.base, &f->call);
+    return &f->addr->result;
+}
+
+static int count(struct fixture *f, const char *sub, const char **last)
+{
+    DIR *d = opendir(arena_printf(f->a, "%s/%s", f->dir, sub));
+    int n = 0;
+
+    assert_non_null(d);
+    for (struct dirent *de; (de = readdir(d)) != NULL;)
+        if (de->d_name[0] != '.') {
+            n++;
+            *last = arena_printf(f->a, "%s/%s/%s", f->dir, sub, de->d_name);
+        }
+    closedir(d);
+    return n;
+}
+
+static const char *contents(struct fixture *f, const char *path)
+{
+    struct str s;
+
+    assert_true(file_slurp(f->a, path, 65536, &s));
+    return str_dup(f->a, s);
+}
+
+static void a_maildir_is_made_and_filled(void **state)
+{
+    struct fixture *f = begin(*state);
+    const char *name = "";
+
+    f->t.maildir_format = true;
+    f->t.directory = e(f, arena_printf(f->a, "%s/a/Maildir", f->dir));
+    f->t.maildir_tag = e(f, ",S=$message_size");
+    assert_int_equal(deliver(f)->rc, RC_OK);
+    assert_string_equal(f->addr->result.status, "2.0.0");
+    assert_int_equal(count(f, "a/Maildir/new", &name), 1);
+    assert_true(cstr_ends(name, ",S=22"));
+    assert_string_equal(contents(f, name), "Subject: x\n\nFrom body\n");
+    assert_int_equal(count(f, "a/Maildir/tmp", &name), 0);
+    assert_int_equal(deliver(f)->rc, RC_OK);
+    assert_int_equal(count(f, "a/Maildir/new", &name), 2);
+    end(f);
+}
+
+static void quotas_are_kept_and_leave_nothing_behind(void **state)
+{
+    struct fixture *f = begin(*state);
+    const char *name = "";
+
+    f->t.maildir_format = true;
+    f->t.directory = e(f, arena_printf(f->a, "%s/M", f->dir));
+    f->t.quota = e(f, "30");
+    assert_int_equal(deliver(f)->rc, RC_OK);
+    const struct addr_result *r = deliver(f);
+    assert_int_equal(r->rc, RC_DEFER);
+    assert_int_equal(r->basic_errno, ERR_EXIMQUOTA);
+    assert_string_equal(r->status, "4.2.2");
+    assert_int_equal(count(f, "M/tmp", &name), 0);
+    assert_int_equal(count(f, "M/new", &name), 1);
+    f->t.quota = e(f, "30/no_check");
+    assert_int_equal(deliver(f)->rc, RC_OK);
+    f->t.quota = e(f, "1K");
+    f->t.quota_filecount = e(f, "2");
+    assert_int_equal(deliver(f)->rc, RC_DEFER);
+    f->t.quota = e(f, "1Kx");
+    assert_int_equal(deliver(f)->basic_errno, ERR_UNKNOWNERROR);
+    end(f);
+}
+
+static void maildirsize_adds_up(void **state)
+{
+    struct fixture *f = begin(*state);
+    const char *path = arena_printf(f->a, "%s/M/maildirsize", f->dir);
+
+    f->t.maildir_format = true;
+    f->t.maildir_use_size_file = e(f, "true");
+    f->t.directory = e(f, arena_printf(f->a, "%s/M", f->dir));
+    f->t.quota = e(f, "60");
+    assert_int_equal(deliver(f)->rc, RC_OK);
+    assert_string_equal(contents(f, path), "60S,0C\n0 0\n22 1\n");
+    assert_int_equal(deliver(f)->rc, RC_OK);
+    assert_string_equal(contents(f, path), "60S,0C\n0 0\n22 1\n22 1\n");
+    assert_int_equal(deliver(f)->rc, RC_DEFER);
+    f->t.quota = e(f, "80"); /* another quota: counted anew */
+    assert_int_equal(deliver(f)->rc, RC_OK);
+    assert_string_equal(contents(f, path), "80S,0C\n44 2\n22 1\n");
+    end(f);
+}
+
+static void a_warning_goes_to_whom_it_names(void **state)
+{
+    struct fixture *f = begin(*state);
+
+    f->t.directory = e(f, arena_printf(f->a, "%s/d", f->dir));
+    f->t.quota_warn_threshold = e(f, "20");
+    f->t.quota_warn_message = e(f, "To: a@b, c@d\nSubject: full\n\ntext\n");
+    assert_int_equal(deliver(f)->rc, RC_OK);
+    assert_non_null(f->addr->submissions);
+    assert_int_equal(f->addr->submissions->recipient_count, 2);
+    assert_string_equal(f->addr->submissions->recipients[1], "c@d");
+    assert_non_null(strstr(f->addr->submissions->text, "\nSubject: full\n\ntext\n"));
+    assert_int_equal(deliver(f)->rc, RC_OK);
+    assert_null(f->addr->submissions); /* over it already */
+    end(f);
+}
+
+static void a_mailbox_file_is_locked_and_appended_to(void **state)
+{
+    struct fixture *f = begin(*state);
+    const char *path = arena_printf(f->a, "%s/mbox", f->dir);
+
+    f->t.file = e(f, path);
+    f->t.check_string = "From ";
+    f->t.escape_string = ">From ";
+    f->t.message_prefix = e(f, "From $return_path\n");
+    f->t.message_suffix = e(f, "\n");
+    assert_int_equal(deliver(f)->rc, RC_OK);
+    assert_int_equal(deliver(f)->rc, RC_OK);
+    const char *one = "From r@x.example\nSubject: x\n\n>From body\n\n";
+    assert_string_equal(contents(f, path), arena_printf(f->a, "%s%s", one, one));
+    assert_int_equal(chmod(path, 0400), 0);
+    assert_int_equal(deliver(f)->basic_errno, ERR_BADMODE);
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_int_equal(deliver(f)->rc, RC_OK);
+    const char *lock = arena_printf(f->a, "%s.lock", path);
+    assert_int_equal(symlink("x", lock), 0);
+    assert_int_equal(deliver(f)->basic_errno, ERR_LOCKFAILED);
+    end(f);
+}
+
+static void files_are_made_only_where_allowed(void **state)
+{
+    struct fixture *f = begin(*state);
+
+    f->addr->home_dir = arena_printf(f->a, "%s/home", f->dir);
+    f->t.where = CREATE_BELOWHOME;
+    f->t.create_file = "belowhome";
+    f->t.file = e(f, arena_printf(f->a, "%s/home/../out", f->dir));
+    assert_int_equal(mkdir(f->addr->home_dir, 0700), 0);
+    assert_int_equal(deliver(f)->rc, RC_DEFER);
+    f->t.file = e(f, arena_printf(f->a, "%s/home/sub/in", f->dir));
+    assert_int_equal(deliver(f)->rc, RC_OK);
+    f->t.where = CREATE_INHOME;
+    f->t.file = e(f, arena_printf(f->a, "%s/home/sub2/in", f->dir));
+    assert_int_equal(deliver(f)->rc, RC_DEFER);
+    f->t.file = e(f, "relative");
+    assert_int_equal(deliver(f)->basic_errno, ERR_NOTABSOLUTE);
+    end(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        UNIT_TEST(a_maildir_is_made_and_filled),
+        UNIT_TEST(quotas_are_kept_and_leave_nothing_behind),
+        UNIT_TEST(maildirsize_adds_up),
+        UNIT_TEST(a_warning_goes_to_whom_it_names),
+        UNIT_TEST(a_mailbox_file_is_locked_and_appended_to),
+        UNIT_TEST(files_are_made_only_where_allowed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
