@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct redirect_rules rules = {
         .allow_defer = data[0] & 1, .allow_fail = data[0] & 2, .forbid_blackhole = data[0] & 4,
         .skip_syntax_errors = data[0] & 8, .allow_domain_literals = data[0] & 16, .allow_utf8 = data[0] & 32,
-        .include = data[0] & 64 ? include : NULL, .arg = arena_strndup(a, text, 20),
+        .include = data[0] & 64 ? include : NULL, .arg = arena_strndup(a, text, strnlen(text, 20)),
     };
     struct redirect_list l;
     enum redirect_outcome o = redirect_list_parse(a, text, &rules, &l);
