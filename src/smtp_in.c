@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/debug.h"
 #include "base/hash.h"
 #include "base/proc.h"
 #include "base/str.h"
@@ -26,14 +27,22 @@ void smtp_context(struct smtp_state *st, struct expand_ctx *ctx)
     ctx->smtp_command_argument = st->argument;
 }
 
-bool smtp_host_in(struct smtp_state *st, const struct match_list *l)
+bool smtp_host_in(struct smtp_state *st, const struct match_list *l, const char *option)
 {
     struct expand_ctx ctx;
 
-    if (l == NULL)
+    if (l == NULL) {
+        DEBUG(D_LISTS)
+        debug_printf("host in %s? no (option unset)\n", option);
         return false;
+    }
     smtp_context(st, &ctx);
-    return match_session_host(&ctx, l, NULL) == RC_OK;
+    bool yes = match_session_host(&ctx, l, NULL) == RC_OK;
+    DEBUG(D_LISTS)
+    debug_printf(yes ? "host in %s? yes (matched \"%s\")\n"
+                     : "host in %s? no (end of list)\n",
+                 option, l->text);
+    return yes;
 }
 
 struct acl_verdict smtp_acl(struct smtp_state *st, enum acl_where where,

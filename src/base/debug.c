@@ -72,6 +72,8 @@ static size_t prefix(char *out, size_t room)
     }
     if ((debug_mask & D_PID) != 0)
         n += (size_t)snprintf(out + n, room - n, "%5d ", (int)getpid());
+    if ((debug_mask & D_TESTING) != 0)
+        n += (size_t)snprintf(out + n, room - n, ">>> ");
     return n;
 }
 

@@ -18,6 +18,8 @@ enum debug_bit {
     D_TRANSPORT = 1 << 27, D_UID = 1 << 28, D_VERIFY = 1 << 29, D_V = 1 << 30, /* -v */
 };
 
+#define D_TESTING 0x80000000u /* host checking: every line begins with ">>> " */
+
 extern uint32_t debug_mask; /* one of the few mutable file-scope objects; set in main */
 
 #define DEBUG(bits) if (__builtin_expect((debug_mask & (uint32_t)(bits)) != 0, 0))

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/debug.h"
 #include "cmd/be_message.h"
 #include "cmd/cmd.h"
 #include "config/config.h"
@@ -46,6 +47,8 @@ int cmd_bh(struct exim *e, const struct cmd_line *c)
     peer.host_authenticated = c->oMaa;
     peer.authenticated_sender = c->oMas;
     e->host_checking = true;
+    debug_mask |=
+        D_ACL | D_AUTH | D_DNSBL | D_HOST_LOOKUP | D_LISTS | D_VERIFY | D_TESTING;
     printf("\n**** SMTP testing session as if from host %s\n"
            "**** but without any ident (RFC 1413) callback.\n"
            "**** This is not for real!\n\n",

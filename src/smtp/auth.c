@@ -5,6 +5,7 @@
 #include "base/base64.h"
 #include "base/ctype.h"
 #include "base/debug.h"
+#include "base/debug.h"
 #include "base/str.h"
 #include "exim.h"
 #include "smtp/smtp_int.h"
@@ -133,6 +134,18 @@ static void print_debug(struct expand_ctx *ctx, const struct authenticator *au)
                      au->server_debug_print->text, ctx->err.msg);
     else
         debug_printf("%s%s", text, cstr_ends(text, "\n") ? "" : "\n");
+}
+
+/* server_debug_print, when authentication is debugged. */
+static void show_debug(const struct authenticator *au, struct expand_ctx *ctx)
+{
+    const char *text;
+
+    if ((debug_mask & D_AUTH) == 0 || au->server_debug_print == NULL)
+        return;
+    if (expand(ctx, au->server_debug_print, &text) == EXPAND_OK)
+        debug_printf("%s authenticator debug: %s\n", au->name,
+                     cstr_printable(ctx->arena, text, true));
 }
 
 static void run(struct smtp_state *st, const struct authenticator *au,

@@ -23,7 +23,7 @@ static bool refuse(struct smtp_state *st, const char *reason, const char *reply)
 
 static bool rejected_host(struct smtp_state *st)
 {
-    if (!smtp_host_in(st, st->o->host_reject_connection))
+    if (!smtp_host_in(st, st->o->host_reject_connection, "host_reject_connection"))
         return false;
     if (smtp_log_wants(st, L_connection_reject))
         smtp_log(st, LOG_MAIN | LOG_REJECT,
@@ -39,7 +39,7 @@ static bool has_room(struct smtp_state *st)
 
     if (o->smtp_load_reserve >= 0 && getloadavg(&load, 1) == 1 &&
         load * 1000 > o->smtp_load_reserve) {
-        if (smtp_host_in(st, o->smtp_reserve_hosts))
+        if (smtp_host_in(st, st->o->smtp_reserve_hosts, "smtp_reserve_hosts"))
             return true;
         smtp_log(st, LOG_MAIN | LOG_REJECT,
                  "temporarily refused connection from %s: not in reserve list and load "
@@ -53,7 +53,7 @@ static bool has_room(struct smtp_state *st)
     long slots = o->smtp_accept_max - o->smtp_accept_reserve,
          count = (long)st->s->count_at_start;
     if (o->smtp_accept_max <= 0 || o->smtp_accept_reserve <= 0 || count <= slots ||
-        smtp_host_in(st, o->smtp_reserve_hosts))
+        smtp_host_in(st, st->o->smtp_reserve_hosts, "smtp_reserve_hosts"))
         return true;
     smtp_log(st, LOG_MAIN | LOG_REJECT,
              "temporarily refused connection from %s: not in reserve list: connected=%ld "
@@ -77,16 +77,18 @@ static bool test_host(struct smtp_state *st)
     }
     if (rejected_host(st) || !has_room(st))
         return false;
-    if (smtp_host_in(st, st->o->host_lookup))
+    if (smtp_host_in(st, st->o->host_lookup, "host_lookup"))
         (void)session_host_name(s);
     if (!s->host_checking && st->o->rfc1413_query_timeout > 0 &&
-        smtp_host_in(st, st->o->rfc1413_hosts))
+        smtp_host_in(st, st->o->rfc1413_hosts, "rfc1413_hosts"))
         smtp_ident_query(s, &st->peer->local, st->peer->local_port,
                          st->o->rfc1413_query_timeout);
-    s->sender_unqualified_ok = smtp_host_in(st, st->o->sender_unqualified_hosts);
-    s->recipient_unqualified_ok = smtp_host_in(st, st->o->recipient_unqualified_hosts);
-    s->helo_required = smtp_host_in(st, st->o->helo_verify_hosts) ||
-                       smtp_host_in(st, st->o->hosts_require_helo);
+    s->sender_unqualified_ok =
+        smtp_host_in(st, st->o->sender_unqualified_hosts, "sender_unqualified_hosts");
+    s->recipient_unqualified_ok = smtp_host_in(st, st->o->recipient_unqualified_hosts,
+                                               "recipient_unqualified_hosts");
+    s->helo_required = smtp_host_in(st, st->o->helo_verify_hosts, "helo_verify_hosts") ||
+                       smtp_host_in(st, st->o->hosts_require_helo, "hosts_require_helo");
     return true;
 }
 
@@ -140,7 +142,9 @@ bool smtp_connect(struct smtp_state *st)
         return true;
     }
     if (s->count_at_start == 0 && smtp_log_wants(st, L_smtp_connection))
-        smtp_log(st, LOG_MAIN, "%s", smtp_log_connection(st));
+        smtp_log(st, LOG_MAIN, "%s%s", smtp_log_connection(st),
+                 s->host_address != NULL && st->in_fd == st->out_fd ? " (via inetd)"
+                                                                    : "");
     smtp_proxy_begin(s);
     if (st->peer->tls_on_connect && !smtp_tls_on_connect(st))
         return false;

@@ -38,7 +38,8 @@ static bool check_syntax(struct smtp_state *st, const char *verb)
     const char *arg = st->argument;
 
     if (is_valid(st, arg) ||
-        (*arg != '\0' && smtp_host_in(st, st->o->helo_accept_junk_hosts)))
+        (*arg != '\0' &&
+         smtp_host_in(st, st->o->helo_accept_junk_hosts, "helo_accept_junk_hosts")))
         return true;
     smtp_log(st, LOG_MAIN | LOG_REJECT,
              "rejected %s from %s: syntactically invalid argument(s): %s", verb,
@@ -92,10 +93,11 @@ static enum rc verify_name(struct session *s)
 static bool verify_helo(struct smtp_state *st, const char *verb)
 {
     struct session *s = st->s;
-    bool required = smtp_host_in(st, st->o->helo_verify_hosts);
+    bool required = smtp_host_in(st, st->o->helo_verify_hosts, "helo_verify_hosts");
 
     s->helo_verified = s->helo_verify_failed = false;
-    if (!required && !smtp_host_in(st, st->o->helo_try_verify_hosts))
+    if (!required &&
+        !smtp_host_in(st, st->o->helo_try_verify_hosts, "helo_try_verify_hosts"))
         return true;
     enum rc rc = verify_name(s);
     s->helo_verified = rc == RC_OK;
@@ -172,27 +174,34 @@ static void say_extensions(struct smtp_state *st)
     else
         keyword(st, "SIZE");
     offer(st, &s->eightbit_advertised, o->accept_8bitmime, "8BITMIME");
-    offer(st, &s->dsn_advertised, smtp_host_in(st, o->dsn_advertise_hosts), "DSN");
+    offer(st, &s->dsn_advertised,
+          smtp_host_in(st, st->o->dsn_advertise_hosts, "dsn_advertise_hosts"), "DSN");
     offer(st, &dummy, o->acl_smtp_etrn != NULL, "ETRN");
     offer(st, &dummy, o->acl_smtp_vrfy != NULL, "VRFY");
     offer(st, &dummy, o->acl_smtp_expn != NULL, "EXPN");
     offer(st, &s->pipelining_advertised,
-          !s->pipelining_off && smtp_host_in(st, o->pipelining_advertise_hosts),
+          !s->pipelining_off && smtp_host_in(st, st->o->pipelining_advertise_hosts,
+                                             "pipelining_advertise_hosts"),
           "PIPELINING");
     s->auth_advertised = false;
-    if (s->host_authenticated == NULL && smtp_host_in(st, o->auth_advertise_hosts)) {
+    if (s->host_authenticated == NULL &&
+        smtp_host_in(st, st->o->auth_advertise_hosts, "auth_advertise_hosts")) {
         const char *list = smtp_auth_list(st);
 
         s->auth_advertised = *list != '\0';
         if (s->auth_advertised)
             smtp_reply(st, "250-AUTH%s", list);
     }
-    offer(st, &s->chunking_advertised, smtp_host_in(st, o->chunking_advertise_hosts),
+    offer(st, &s->chunking_advertised,
+          smtp_host_in(st, st->o->chunking_advertise_hosts, "chunking_advertise_hosts"),
           "CHUNKING");
     offer(st, &s->tls_advertised,
-          !s->tls_in.active && smtp_host_in(st, o->tls_advertise_hosts), "STARTTLS");
+          !s->tls_in.active &&
+              smtp_host_in(st, st->o->tls_advertise_hosts, "tls_advertise_hosts"),
+          "STARTTLS");
     offer(st, &s->prdr_advertised, o->prdr_enable, "PRDR");
-    offer(st, &s->smtputf8_advertised, smtp_host_in(st, o->smtputf8_advertise_hosts),
+    offer(st, &s->smtputf8_advertised,
+          smtp_host_in(st, st->o->smtputf8_advertise_hosts, "smtputf8_advertise_hosts"),
           "SMTPUTF8");
 }
 

@@ -70,7 +70,8 @@ void smtp_ratelimit(struct smtp_state *st, enum smtp_ratelimit which)
         !parse(option, &l))
         return;
     if (!st->ratelimit_known) {
-        st->is_ratelimited = smtp_host_in(st, st->o->smtp_ratelimit_hosts);
+        st->is_ratelimited =
+            smtp_host_in(st, st->o->smtp_ratelimit_hosts, "smtp_ratelimit_hosts");
         st->ratelimit_known = true;
     }
     if (count == 1 && !mail)

@@ -147,7 +147,7 @@ void smtp_error_batch(struct smtp_state *st, const char *reply); /* -bS: ends th
 
 /* session (smtp_in.c) */
 void smtp_context(struct smtp_state *st, struct expand_ctx *ctx);
-bool smtp_host_in(struct smtp_state *st, const struct match_list *l);
+bool smtp_host_in(struct smtp_state *st, const struct match_list *l, const char *option);
 struct acl_verdict smtp_acl(struct smtp_state *st, enum acl_where where,
                             const struct expr *option);
 /* The session ends other than by QUIT: runs that ACL once, answers "code host text"

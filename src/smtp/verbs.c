@@ -98,7 +98,8 @@ static bool count_nonmail(struct smtp_state *st, const struct verb *v)
     if (st->nonmail_commands++ < (unsigned long)st->o->smtp_accept_max_nonmail)
         return true;
     if (st->nonmail == SMTP_NONMAIL_UNKNOWN)
-        st->nonmail = smtp_host_in(st, st->o->smtp_accept_max_nonmail_hosts)
+        st->nonmail = smtp_host_in(st, st->o->smtp_accept_max_nonmail_hosts,
+                                   "smtp_accept_max_nonmail_hosts")
                           ? SMTP_NONMAIL_COUNTS
                           : SMTP_NONMAIL_FREE;
     if (st->nonmail == SMTP_NONMAIL_FREE)
