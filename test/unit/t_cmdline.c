@@ -18,6 +18,7 @@
         return 0;                                      \
     }
 MODE_STUB(cmd_bt)
+MODE_STUB(cmd_btls)
 MODE_STUB(cmd_bv)
 MODE_STUB(cmd_be)
 MODE_STUB(cmd_bh)
