@@ -150,8 +150,8 @@ int main(int argc, char **argv)
         perror("sink");
         return 1;
     }
-    signal(SIGTERM, on_term);
-    siginterrupt(SIGTERM, 1);
+    struct sigaction act = { .sa_handler = on_term };
+    sigaction(SIGTERM, &act, NULL);
     poller = epoll_create1(0);
     struct epoll_event e = { .events = EPOLLIN, .data.ptr = NULL };
     epoll_ctl(poller, EPOLL_CTL_ADD, listener, &e);
