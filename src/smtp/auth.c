@@ -123,19 +123,6 @@ static void failed(struct smtp_state *st, const struct authenticator *au, enum a
              why != NULL ? ": " : "", why != NULL ? why : "");
 }
 
-static void print_debug(struct expand_ctx *ctx, const struct authenticator *au)
-{
-    const char *text;
-
-    if (au->server_debug_print == NULL || debug_mask == 0)
-        return;
-    if (expand(ctx, au->server_debug_print, &text) != EXPAND_OK)
-        debug_printf("failed to expand \"%s\" in server_debug_print: %s\n",
-                     au->server_debug_print->text, ctx->err.msg);
-    else
-        debug_printf("%s%s", text, cstr_ends(text, "\n") ? "" : "\n");
-}
-
 /* server_debug_print, when authentication is debugged. */
 static void show_debug(const struct authenticator *au, struct expand_ctx *ctx)
 {
@@ -158,7 +145,7 @@ static void run(struct smtp_state *st, const struct authenticator *au,
         .ctx = &ctx, .initial = initial, .challenge = challenge, .arg = st
     };
     enum auth_rc rc = au->driver->server(au, &call);
-    print_debug(&ctx, au);
+    show_debug(au, &ctx);
     if (st->input != SMTP_IN_OK)
         return; /* the client has gone: the next read says so */
     const char *id = rc == AUTH_OK || rc == AUTH_FAIL || rc == AUTH_DEFER
