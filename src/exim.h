@@ -42,6 +42,7 @@ struct exim {
     const char *originator_login, *originator_name; /* from passwd or -F */
     bool admin, trusted;
     bool privileged;   /* started as root: local deliveries change uid through the broker */
+    bool callout_checking; /* -bhc: in host checking callouts are made too */
     bool host_checking, address_test; /* -bh, -bt: nothing is changed or sent */
     int queue_fd;      /* seqpacket to the queue process; -1: none (command line) */
     const char *exim_path, *initial_cwd;

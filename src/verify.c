@@ -66,7 +66,7 @@ static void accepted(struct expand_ctx *ctx, struct address *addr, const struct 
 
     r->rc = RC_OK;
     r->routed = true;
-    if (o->callout > 0 && remote && !(addr->flags & ADDR_PIPE_FILE_REPLY))
+    if (o->callout > 0 && (!ctx->exim->host_checking || ctx->exim->callout_checking) && remote && !(addr->flags & ADDR_PIPE_FILE_REPLY))
         verify_callout(ctx, addr, o, r);
 }
 

@@ -47,6 +47,7 @@ int cmd_bh(struct exim *e, const struct cmd_line *c)
     peer.host_authenticated = c->oMaa;
     peer.authenticated_sender = c->oMas;
     e->host_checking = true;
+    e->callout_checking = strcmp(c->mode->name, "bhc") == 0;
     debug_mask |=
         D_ACL | D_AUTH | D_DNSBL | D_HOST_LOOKUP | D_LISTS | D_VERIFY | D_TESTING;
     printf("\n**** SMTP testing session as if from host %s\n"
