@@ -94,7 +94,7 @@ def environment(folder, user):
         if not path.exists():
             with open(old) as f:
                 kept = [x for x in f if not x.startswith("Debian-exim:")]
-            path.write_text("".join([line, *kept]))
+            path.write_text("".join([*kept, line]))
             path.chmod(0o644)
     wrapper = next(root().glob("usr/lib/*/libnss_wrapper.so"))
     return {"LD_LIBRARY_PATH": _library_path(), "LD_PRELOAD": str(wrapper),
@@ -102,15 +102,15 @@ def environment(folder, user):
 
 
 class Reference(exim.Exim):
-    """Debian's server on an installation of ours: same folder, same configuration but keep_environment."""
+    """Debian's server on an installation of ours: same folder, same configuration but keep_environment and `extra`."""
 
-    def __init__(self, site):
+    def __init__(self, site, extra=""):
         self.__dict__.update(site.__dict__)
         self.process = None
         self.conf = site.dir / "reference.conf"
         text = site.conf.read_text()
         text = text.replace("keep_environment =", "keep_environment = LD_* : NSS_WRAPPER_*", 1)
-        self.conf.write_text("exim_path = " + str(root() / "usr/sbin/exim4") + "\n" + text)
+        self.conf.write_text(f"exim_path = {root()}/usr/sbin/exim4\n{extra}{text}")
         if self.user:
             os.chown(self.conf, self.user.pw_uid, self.user.pw_gid)
         p = self.run("-bV", check=False)
