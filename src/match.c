@@ -110,8 +110,7 @@ static enum match_rc run_item(struct match_subject *s, const struct match_item *
     *decided = true;
     if (rc != MATCH_YES)
         return settle(s, run, rc, decided);
-    DEBUG(D_LISTS)
-    debug_printf("\"%s\" matched \"%s%s\"\n", s->text, item->negated ? "!" : "", item->text);
+    s->matched = item;
     return negated ? MATCH_NO : MATCH_YES;
 }
 
@@ -172,6 +171,19 @@ static const struct match_program *expand_list(struct match_subject *s,
     return match_compile_program(ctx->arena, l->kind, text, &ctx->err);
 }
 
+/* For -bh and -d, as Exim says it. */
+static void explain(const struct match_subject *s, const struct match_list *l, enum rc rc)
+{
+    debug_printf("%s in \"%s\"? ", s->kind == LIST_HOST ? "host" : s->text, l->text);
+    if (rc == RC_DEFER)
+        debug_printf("deferred (%s)\n", s->ctx->err.msg == NULL ? "" : s->ctx->err.msg);
+    else if (s->matched != NULL)
+        debug_printf("%s (matched \"%s%s\")\n", rc == RC_OK ? "yes" : "no",
+                     s->matched->negated ? "!" : "", s->matched->text);
+    else
+        debug_printf("%s (%s)\n", rc == RC_OK ? "yes" : "no", s->why != NULL ? s->why : "end of list");
+}
+
 enum rc match_list_run(struct match_subject *s, const struct match_list *l)
 {
     const struct match_program *p = l->program;
@@ -182,11 +194,15 @@ enum rc match_list_run(struct match_subject *s, const struct match_list *l)
         return RC_DEFER;
     }
     s->ctx->depth++;
+    s->matched = NULL;
+    s->why = NULL;
     if (p == NULL)
         p = expand_list(s, l, &rc);
     if (p != NULL)
         rc = run_program(s, p);
     s->ctx->depth--;
+    DEBUG(D_LISTS)
+    explain(s, l, rc);
     return rc;
 }
 

@@ -76,6 +76,9 @@ static enum acl_result run_expanded(struct acl_run *r, const struct acl_item *c)
 
     switch (expand(r->ctx, c->expr, &arg)) {
     case EXPAND_OK:
+        DEBUG(D_ACL)
+        if (strcmp(arg, c->text) != 0)
+            debug_printf("%*s= %s\n", (int)strlen(c->row->name) + 7, "", arg);
         return c->row->run(r, c, arg);
     case EXPAND_FORCED:
         return c->negated ? COND_FALSE : COND_TRUE;
@@ -225,11 +228,8 @@ static void warn_skipped(struct acl_run *r)
 
 static bool verb_allowed(enum acl_verb v, enum acl_where where)
 {
-    if (v == VERB_DISCARD)
-        return ((AT_MESSAGE | AT(NOTSMTP) | AT(DKIM) | AT(PRDR)) & ~AT(PREDATA) & (1u << where)) != 0;
-    if (where == ACL_WHERE_QUIT || where == ACL_WHERE_NOTQUIT)
-        return v == VERB_ACCEPT || v == VERB_WARN;
-    return true;
+    return v != VERB_DISCARD ||
+           ((AT_MESSAGE | AT(NOTSMTP) | AT(DKIM) | AT(PRDR)) & ~AT(PREDATA) & (1u << where)) != 0;
 }
 
 /* True: the ACL ends with *rc. */
@@ -291,6 +291,8 @@ static bool run_statement(struct acl_run *r, const struct acl_statement *s, enum
         *rc = ACL_ERROR;
         return true;
     }
+    DEBUG(D_ACL)
+    debug_printf("processing \"%s\"\n", acl_parse_verb_name(s->verb));
     enum acl_result got = discard_allowed(r, run_items(r, s, &t));
     DEBUG(D_ACL)
     debug_printf("%s: condition test %s in ACL \"%s\"\n", acl_parse_verb_name(s->verb),
@@ -328,6 +330,27 @@ static struct acl_verdict verdict(const struct acl_run *r, enum acl_rc rc)
     return v;
 }
 
+static const char *rc_name(enum acl_rc rc)
+{
+    static const char *const names[] = { [ACL_ACCEPT] = "ACCEPT", [ACL_DISCARD] = "DISCARD",
+                                         [ACL_DENY] = "DENY",     [ACL_DROP] = "DROP",
+                                         [ACL_DEFER] = "DEFER",   [ACL_ERROR] = "ERROR" };
+
+    return names[rc];
+}
+
+/* There is nothing left to refuse (manual 43.10); s: the statement that tried, NULL: none did. */
+static enum acl_rc at_the_end(struct acl_run *r, const struct acl_statement *s, enum acl_rc rc)
+{
+    if (s == NULL)
+        return ACL_ACCEPT;
+    if (rc == ACL_ACCEPT || rc == ACL_ERROR || rc == ACL_DISCARD)
+        return rc;
+    acl_run_error(r, "QUIT or not-QUIT toplevel ACL may not fail ('%s' verb used incorrectly)",
+                  acl_parse_verb_name(s->verb));
+    return ACL_ERROR;
+}
+
 struct acl_verdict acl_run_acl(struct expand_ctx *ctx, enum acl_where where, const struct acl *acl)
 {
     struct acl_run r = { .ctx = ctx,
@@ -345,11 +368,15 @@ struct acl_verdict acl_run_acl(struct expand_ctx *ctx, enum acl_where where, con
     ctx->acl_where = (int)where + 1;
     DEBUG(D_ACL)
     debug_printf("using ACL \"%s\"\n", acl->name);
-    for (const struct acl_statement *s = acl->statements; s != NULL; s = s->next)
-        if (run_statement(&r, s, &rc))
-            break;
-        else
-            rc = ACL_DENY;
+    const struct acl_statement *s = acl->statements;
+    while (s != NULL && !run_statement(&r, s, &rc))
+        s = s->next;
+    if (s == NULL)
+        rc = ACL_DENY;
+    if (ctx->acl_level == 1 && (where == ACL_WHERE_QUIT || where == ACL_WHERE_NOTQUIT))
+        rc = at_the_end(&r, s, rc);
+    DEBUG(D_ACL)
+    debug_printf("end of ACL \"%s\": %s%s\n", acl->name, s == NULL ? "implicit " : "", rc_name(rc));
     ctx->acl_where = outer;
     ctx->acl_level--;
     return verdict(&r, rc);

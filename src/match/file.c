@@ -98,7 +98,9 @@ const struct match_program *match_file_program(struct match_subject *s, const ch
     struct kept_files *all = all_files(s->ctx->exim);
     struct stat st;
 
-    if (stat(path, &st) < 0) {
+    errno = 0;
+    if (stat(path, &st) < 0 || S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)) {
+        errno = errno == 0 ? EINVAL : errno;
         cannot_open(s, path);
         return NULL;
     }

@@ -93,6 +93,7 @@ struct match_subject {
     struct ip ip;          /* host lists; family 0 when text is no address */
     const char *data;      /* out: looked-up text */
     const char *why;       /* out: MATCH_UNKNOWN */
+    const struct match_item *matched; /* out: which decided; NULL: the end */
 };
 /* What comparisons look at just now. */
 static inline const char *match_subject_text(const struct match_subject *s)

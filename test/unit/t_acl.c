@@ -341,7 +341,7 @@ static void words_have_their_places(void **state)
         { " accept verify = recipient", ACL_WHERE_MAIL, "cannot verify recipient in ACL for MAIL" },
         { " accept ratelimit = 1/1h/per_rcpt/strict", ACL_WHERE_MAIL, "error in arguments to \"ratelimit\" condition: \"per_rcpt\" must not have /leaky or /strict option, or cannot be used in MAIL ACL" },
         { " discard", ACL_WHERE_CONNECT, NULL },
-        { " deny", ACL_WHERE_QUIT, NULL },
+        { " deny message = M", ACL_WHERE_QUIT, "QUIT or not-QUIT toplevel ACL may not fail ('deny' verb used incorrectly)" },
     };
     /* clang-format on */
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
