@@ -202,7 +202,8 @@ enum rc match_list_run(struct match_subject *s, const struct match_list *l)
         rc = run_program(s, p);
     s->ctx->depth--;
     DEBUG(D_LISTS)
-    explain(s, l, rc);
+    if (s->kind != LIST_HOST || s->ctx->acl_level > 0) /* host options are shown by name elsewhere */
+        explain(s, l, rc);
     return rc;
 }
 
