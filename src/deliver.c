@@ -38,14 +38,14 @@ static void make_addresses(struct delivery *d)
     }
 }
 
-/* -Mg and expired frozen messages: every recipient fails, here and now. */
-static void fail_all(struct delivery *d, const char *why)
+/* -Mg, expired frozen messages, mail loops: every recipient fails, here and now. */
+static void fail_all(struct delivery *d, const char *status, const char *why)
 {
     while (d->addr_new != NULL) {
         struct address *addr = d->addr_new;
         d->addr_new = addr->next;
         addr->next = NULL;
-        addr->result = (struct addr_result){ .rc = RC_FAIL, .message = why, .status = "5.0.0" };
+        addr->result = (struct addr_result){ .rc = RC_FAIL, .message = why, .status = status };
         deliver_settle(d, addr);
     }
 }
@@ -65,14 +65,22 @@ static void keep_one_time_children(struct delivery *d)
     }
 }
 
+/* RFC 5321, 6.3: too many hops. */
+static bool is_looping(const struct delivery *d)
+{
+    return d->message->received_count > d->exim->config->main.received_headers_max;
+}
+
 static void run(struct delivery *d)
 {
     retry_cache_refresh(d->exim);
     make_addresses(d);
     if (d->options->give_up)
-        fail_all(d, "delivery cancelled by administrator");
+        fail_all(d, "5.0.0", "delivery cancelled by administrator");
     else if (d->cancel != NULL)
-        fail_all(d, d->cancel);
+        fail_all(d, "5.0.0", d->cancel);
+    else if (is_looping(d))
+        fail_all(d, "5.4.6", "Too many \"Received\" headers - suspected mail loop");
     deliver_route_all(d);
     deliver_local_all(d);
     deliver_remote_all(d);
