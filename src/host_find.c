@@ -18,7 +18,7 @@ struct finder {
     struct arena *arena;
     const struct host_find_options *o;
     struct err *err;
-    bool any_deferred, any_ignored, any_insecure;
+    bool any_deferred, any_ignored, any_insecure, any_literal;
 };
 
 struct found_list {
@@ -276,8 +276,10 @@ static void add_target(struct finder *f, struct found_list *l, const struct dns_
 
     if (rec->type == DNS_T_SRV)
         model.port = rec->port;
-    if (ip_parse(rec->name, &literal) && !f->exim->config->main.allow_mx_to_ip)
+    if (ip_parse(rec->name, &literal) && !f->exim->config->main.allow_mx_to_ip) {
+        f->any_literal = true;
         return;
+    }
     if (host_domain_listed(f->exim, f->exim->config->main.hosts_treat_as_local, rec->name)) {
         model.address = "0.0.0.0"; /* whatever it resolves to, it is this host */
         append(f, l, &model, NULL);
@@ -323,9 +325,9 @@ static enum host_find use_records(struct finder *f, struct host *h, struct dns_a
         if (ans->records[i].name[0] != '\0')
             add_target(f, &l, ans, &ans->records[i], h);
     if (l.first == NULL && !f->any_deferred)
-        err_set(f->err, f->arena, f->any_ignored ? "all relevant %s records point to ignored hosts"
-                                                 : "all relevant %s records point to non-existent hosts",
-                srv ? "SRV" : "MX");
+        err_set(f->err, f->arena, "all relevant %s records point to %s hosts%s", srv ? "SRV" : "MX",
+                f->any_ignored ? "ignored" : "non-existent",
+                f->any_literal ? " or (invalidly) to IP addresses" : "");
     return finish(f, h, &l);
 }
 

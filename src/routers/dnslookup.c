@@ -154,7 +154,7 @@ static enum route_rc not_found(const struct dnslookup *d, struct route_call *cal
         return ROUTE_DEFER;
     if (defer)
         return route_result(call, ROUTE_DEFER, ERR_DNSDEFER, "4.4.3",
-                            "DNS lookup failed for a domain in fail_defer_domains");
+                            "missing MX, or all MXs point to missing A records, and defer requested");
     bool dangling = call->err.msg != NULL && cstr_starts(call->err.msg, "all relevant");
     return decline(call, "5.1.2", dangling ? call->err.msg : NULL);
 }
