@@ -149,9 +149,13 @@ static bool compile_rules(struct manualroute *mr, const struct config *cfg, stru
         manualroute_parse_rule(a, item, true, &text);
         struct rule *r = arena_new_obj(a, struct rule);
         /* A list of one item: a separator that no pattern holds. */
-        r->pattern = match_compile(a, LIST_DOMAIN, arena_printf(a, "<\n%s", text.pattern), cfg, err);
-        if (r->pattern == NULL)
+        const struct match_list *list = match_compile(a, LIST_DOMAIN, arena_printf(a, "<\n%s", text.pattern), cfg, err);
+        if (list == NULL)
             return false;
+        struct match_list *shown = arena_new_obj(a, struct match_list);
+        *shown = *list;
+        shown->text = text.pattern; /* as debug output is to show it */
+        r->pattern = shown;
         r->hosts = text.hosts;
         r->options = text.options;
         *tail = r;
