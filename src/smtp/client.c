@@ -135,19 +135,16 @@ static bool fill(struct client *c, int64_t deadline_ms)
     }
     if (c->in_len == sizeof(c->in))
         return fail(c, CLIENT_MALFORMED, 0);
-    if (c->tls != NULL) {
-        got = tls_read(c->tls, c->in + c->in_len, sizeof(c->in) - c->in_len, deadline_ms);
-    } else {
-        for (;;) {
-            got = recv(c->fd, c->in + c->in_len, sizeof(c->in) - c->in_len, MSG_DONTWAIT);
-            if (got >= 0 || (errno != EAGAIN && errno != EINTR))
-                break;
-            int ready = fd_wait_read(c->fd, deadline_ms);
+    do {
+        /* A reply is never there yet when we begin to wait for it: asking first would be in vain. */
+        int ready = c->tls != NULL && tls_pending(c->tls) ? 1 : fd_wait_read(c->fd, deadline_ms);
 
-            if (ready <= 0)
-                return fail_errno(c, ready == 0 ? ETIMEDOUT : errno);
-        }
-    }
+        if (ready <= 0)
+            return fail_errno(c, ready == 0 ? ETIMEDOUT : errno);
+        got = c->tls != NULL
+                  ? tls_read(c->tls, c->in + c->in_len, sizeof(c->in) - c->in_len, deadline_ms)
+                  : recv(c->fd, c->in + c->in_len, sizeof(c->in) - c->in_len, MSG_DONTWAIT);
+    } while (got < 0 && c->tls == NULL && (errno == EAGAIN || errno == EINTR));
     if (got < 0)
         return fail_errno(c, errno);
     if (got == 0)
