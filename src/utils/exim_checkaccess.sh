@@ -21,8 +21,8 @@ replies=$(printf 'HELO [%s]\r\nMAIL FROM:<%s>\r\nRCPT TO:<%s>\r\nQUIT\r\n' "$hos
     $exim "$@" -bh "$host" 2>/dev/null | tr -d '\r')
 # Last lines of the replies: banner, HELO, MAIL, RCPT. The first that is no 2xx decides.
 verdict=$(printf '%s\n' "$replies" | awk '
-    NF == 0 || /^\*\*\*\*/ || /^[0-9][0-9][0-9]-/ { if ($0 ~ /^[45]/ && worst == "") worst = $0; next }
-    /^[0-9][0-9][0-9]( |$)/ { n++; if ($0 !~ /^2/ && n <= 4) { print worst == "" ? $0 : worst; exit } }
+    /^[0-9][0-9][0-9]-/ { before = before $0 "\n"; next }
+    /^[0-9][0-9][0-9]( |$)/ { if ($0 !~ /^2/) { print before $0; exit } n++; before = "" }
     n == 4 { print "accepted"; exit }')
 case $verdict in
 accepted) echo "Accepted"; exit 0 ;;

@@ -38,7 +38,7 @@ sub read_queue
     while (my $line = <$list>) {
         if ($line =~ /^\s*(\d+)([mhdw])\s+(\S+)\s+(\w{6}-\w{6}-\w\w)(?:-H)?\s+(?:\([^)]*\)\s+)?<(.*?)>\s*(.*)$/) {
             push @queue, { age => $1 * $unit{$2}, size => $3, id => $4, from => $5,
-                           frozen => scalar($6 =~ /\*\*\* frozen \*\*\*/), to => [], lines => [$line] };
+                           frozen => index($6, '*** frozen ***') >= 0, to => [], lines => [$line] };
         } elsif (@queue && $line =~ /^\s+(D |\+D )?\s*(\S.*?)\s*$/) {
             push @{ $queue[-1]{lines} }, $line;
             push @{ $queue[-1]{to} }, $2 if !defined $1 || $option{a};
