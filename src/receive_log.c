@@ -121,6 +121,8 @@ static const char *arrival(struct receive *r)
         buf_add_cstr(&b, " K");
     if (s->proxy_host_address != NULL && wants(r, L_proxy))
         buf_printf(&b, " PRX=%s", s->proxy_host_address);
+    if (s->proxy_unique_id != NULL && wants(r, L_proxy_id))
+        buf_printf(&b, " PRXID=%s", s->proxy_unique_id);
     buf_printf(&b, " S=%lld", (long long)m->message_size);
     if (wants(r, L_8bitmime))
         buf_printf(&b, " M8S=%d", m->body_8bitmime);

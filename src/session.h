@@ -66,6 +66,7 @@ struct session {
     bool proxy_failed;              /* only QUIT is allowed */
     const char *proxy_host_address, *proxy_target_address; /* set on success only, all at once */
     int proxy_host_port, proxy_target_port;
+    const char *proxy_unique_id;    /* printable, for +proxy_id; NULL: none */
 
     const char *active_hostname;    /* smtp_active_hostname, expanded */
     struct hash *acl_c;             /* name without "acl_c" -> value */

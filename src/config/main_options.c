@@ -166,7 +166,7 @@ const struct option main_options_table[] = {
     OPTION_BOOL(M, prod_requires_admin, true),
 #ifdef EXPERIMENTAL_PROXY
     OPTION_EXPAND(M, proxy_accept_max_per_client, NULL),
-    OPTION_INT(M, proxy_protocol_max_header, 0),
+    OPTION_INT(M, proxy_protocol_max_header, 4096),
     OPTION_TIME(M, proxy_protocol_timeout, 3),
     OPTION_OTHER("proxy_required_hosts", KIND_HOST_LIST, const struct match_list *, M,
                  proxy_required_hosts),

@@ -37,7 +37,8 @@ bool acceptor_owes_header(struct acceptor *ac, const struct arrival *in)
     if (rc == RC_DEFER)
         log_write(ac->exim->log, LOG_MAIN | LOG_PANIC, NULL, "proxy_required_hosts for %s: %s",
                   acceptor_whofrom(ac, in), ctx.err.msg == NULL ? "cannot be told" : ctx.err.msg);
-    return rc == RC_OK;
+    /* Who cannot be told apart from a balancer is treated as one: nobody gets around the list. */
+    return rc != RC_FAIL;
 }
 
 /* ---- the list, in the order of the deadlines ---- */

@@ -98,6 +98,8 @@ static bool on_deliver(struct agent *ag, struct arena *a, struct str body)
         *tail = addr;
         tail = &addr->next;
     }
+    if (ag->exim->address_test) /* an agent of a session reads files, no more */
+        return send_error(ag, a, EPERM, "this agent does not deliver");
     if (!wire_done(&r) || first == NULL || t == NULL || ag->message == NULL)
         return send_error(ag, a, EPROTO, "malformed delivery job");
     run_transport(ag, a, t, return_path == NULL ? "" : return_path, first);

@@ -152,7 +152,10 @@ void deliver_log_success(struct delivery *d, struct address *addr, const char *m
 
     buf_printf(&b, "%s ", mark);
     size_t start = b.len;
-    deliver_log_address(d, &b, addr);
+    if (addr->outcome == OUTCOME_DISCARDED)
+        buf_printf(&b, ":blackhole: <%s>", cstr_printable(d->arena, addr->top->address, true));
+    else
+        deliver_log_address(d, &b, addr);
     add_sender(d, &b, addr, false);
     add_route(&b, addr);
     if (addr->shadow_message != NULL)

@@ -57,8 +57,7 @@ static void settle(struct delivery *d, struct address *addr, const char *mark)
     addr->last_attempt = d->now;
     switch (addr->result.rc) {
     case RC_OK:
-        if (addr->outcome != OUTCOME_DISCARDED)
-            deliver_log_success(d, addr, mark);
+        deliver_log_success(d, addr, mark);
         succeeded(d, addr);
         break;
     case RC_FAIL:

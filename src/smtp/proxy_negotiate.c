@@ -23,7 +23,7 @@ static bool is_listed(struct exim *e, struct arena *a, const struct smtp_peer *p
     if (e->config->main.proxy_required_hosts == NULL || peer->client.family == 0)
         return false;
     expand_ctx_init(&ctx, e, a);
-    return match_host(&ctx, e->config->main.proxy_required_hosts, &host, NULL) == RC_OK;
+    return match_host(&ctx, e->config->main.proxy_required_hosts, &host, NULL) != RC_FAIL;
 }
 
 /* Exactly the header's bytes; false with state->failure and what came instead. */

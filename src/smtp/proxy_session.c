@@ -37,6 +37,9 @@ void smtp_proxy_adopt(struct session *s, const struct smtp_peer *peer)
     s->proxy_host_port = s->host_port;
     s->proxy_target_address = s->interface_address;
     s->proxy_target_port = s->interface_port;
+    struct str id;
+    if (proxy_tlv_find(h->tlvs, PP_UNIQUE_ID, &id))
+        s->proxy_unique_id = cstr_printable_len(s->arena, id.p, id.len, false);
     if (h->kind != PROXY_KIND_INET)
         return;
     s->proxy_target_address = ip_text(s->arena, &h->target);

@@ -94,9 +94,9 @@ class Exim:
 
     def run(self, *args, input="", check=True, timeout=60):
         """One command-line mode. The result has .stdout, .stderr, .returncode."""
-        p = subprocess.run([binary(), "-C", self.conf, *map(str, args)], input=input, text=True,
+        p = subprocess.run([binary(), "-C", self.conf, *map(str, args)], input=input, text=True, encoding="latin-1",
                            capture_output=True, timeout=timeout, env=self._env(), cwd=self.dir,
-                           errors="surrogateescape", **self._identity())
+                           **self._identity())
         if check and p.returncode != 0:
             raise AssertionError(f"exim {args}: status {p.returncode}\n{p.stdout}\n{p.stderr}")
         return p

@@ -259,6 +259,22 @@ def test_what_the_balancer_knows_is_in_variables(node):
     e.wait_log(r"v=2 c=PROXY a=sni\.test u=id-7 t=vpc s=yes")
 
 
+def test_the_unique_id_is_logged_if_asked_for(node):
+    e = node(selector="+proxy_id")
+    with connect(e, v2(tlvs=tlv(5, b"req\n77"))) as s:
+        s.ok("EHLO x")
+        s.message("a@b.test", ["c@here.test"])
+    assert " PRX=127.0.0.1 PRXID=req\\n77 S=" in e.wait_log(r"<= a@b\.test.*$")[0]
+
+
+def test_a_header_on_standard_input(node):
+    """-bh: what the client's address would be."""
+    e = node()
+    for header in (v1(), v2()):
+        p = e.run("-bh", "127.0.0.1", input=header.decode("latin-1") + "EHLO x\r\nQUIT\r\n", check=False)
+        assert "[192.0.2.7]" in p.stdout, p.stdout
+
+
 def test_silent_connections_from_a_proxy_do_not_delay_others(node):
     e = node("smtp_accept_max = 0\nsmtp_connect_backlog = 1000\nproxy_protocol_timeout = 20s")
     silent = [socket.create_connection(("127.0.0.1", e.port)) for _ in range(800)]
