@@ -8,7 +8,7 @@
 
 static const char config[] =
     "smtp_enforce_sync = false\nauth_advertise_hosts = *\ntls_advertise_hosts =\nsmtp_banner = hello\n"
-    "chunking_advertise_hosts =\npipelining_advertise_hosts =\nacl_smtp_vrfy =\nsmtp_accept_max_nonmail = 100\n"
+    "chunking_advertise_hosts =\npipelining_advertise_hosts =\nsmtp_accept_max_nonmail = 100\n"
     "begin authenticators\n"
     "plain:\n  driver = plaintext\n  public_name = PLAIN\n  server_prompts = :\n  server_set_id = $auth2\n"
     "  server_condition = ${if and{{eq{$auth2}{u}}{eq{$auth3}{p}}}}\n"
