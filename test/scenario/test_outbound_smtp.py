@@ -2,6 +2,7 @@
 
 import re
 import socket
+import threading
 import time
 
 import pytest
@@ -341,3 +342,76 @@ def test_connect_timeout(case):
     c = case(None, "connect_timeout = 1s", route=f"<+127.0.0.1:{s.getsockname()[1]}")
     log = c.send()
     assert "Connection timed out" in log, log
+
+
+class Socks:
+    """A SOCKS5 proxy for one connection at a time; `answer` is the reply code."""
+
+    def __init__(self, login=None, answer=0):
+        self.login, self.answer, self.seen = login, answer, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            try:
+                self._serve(sock)
+            except OSError:
+                sock.close()
+
+    def _serve(self, sock):
+        assert sock.recv(3)[:2] == b"\5\1"
+        sock.sendall(b"\5\2" if self.login else b"\5\0")
+        if self.login:
+            data = sock.recv(512)
+            name = data[2:2 + data[1]]
+            word = data[3 + data[1]:]
+            good = (name.decode(), word.decode()) == self.login
+            sock.sendall(b"\1\0" if good else b"\1\1")
+            if not good:
+                sock.close()
+                return
+        request = sock.recv(512)
+        host, port = socket.inet_ntoa(request[4:8]), int.from_bytes(request[8:10], "big")
+        self.seen.append((host, port))
+        sock.sendall(bytes([5, self.answer]) + b"\0\1\0\0\0\0\0\0")
+        if self.answer:
+            sock.close()
+            return
+        peer = socket.create_connection((host, port))
+        for a, b in ((sock, peer), (peer, sock)):
+            threading.Thread(target=self._pump, args=(a, b), daemon=True).start()
+
+    @staticmethod
+    def _pump(a, b):
+        try:
+            while data := a.recv(65536):
+                b.sendall(data)
+            b.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+
+def test_through_a_socks_proxy(case):
+    for login, extra in ((None, ""), (("me", "secret"), " auth=name name=me pass=secret")):
+        proxy = Socks(login)
+        c = case(Sink(["PIPELINING"]), f"socks_proxy = 127.0.0.1 port={proxy.port}{extra}")
+        assert "Completed" in c.send()
+        assert proxy.seen == [("127.0.0.1", c.sink.port)] and len(c.sink.messages) == 1
+
+
+def test_socks_proxy_that_refuses(case):
+    wrong = Socks(("me", "other"))
+    c = case(Sink(), f"socks_proxy = 127.0.0.1 port={wrong.port} auth=name name=me pass=secret")
+    assert "== bob@out.test" in c.send() and not c.sink.messages
+    closed = Socks(answer=5)
+    c = case(Sink(), f"socks_proxy = 127.0.0.1 port={closed.port}")
+    log = c.send()
+    assert "defer (111)" in log and "SOCKS proxy: Connection refused" in log, log
+    c = case(Sink(), "socks_proxy = proxy.test")
+    assert 'bad SOCKS proxy "proxy.test": an IP address is wanted' in c.send()
