@@ -22,7 +22,7 @@ struct cdb {
 
 static void *open_cdb(struct lookup_call *call)
 {
-    int fd = fd_open(call->filename, O_RDONLY | O_NOCTTY, 0);
+    int fd = fd_open(call->filename, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0);
     struct stat st;
 
     if (fd < 0) {

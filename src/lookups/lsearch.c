@@ -159,7 +159,7 @@ typedef enum rc key_test(struct lookup_call *call, struct str key);
 
 static void *open_file(struct lookup_call *call)
 {
-    int fd = fd_open(call->filename, O_RDONLY | O_NOCTTY, 0);
+    int fd = fd_open(call->filename, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0); /* a FIFO must not hold us */
 
     if (fd < 0) {
         err_sys(&call->err, call->arena, errno, "failed to open %s for linear search",
