@@ -171,4 +171,3 @@ def test_exipick_sees_frozen_and_delivered(site):
     assert exipick(e, "-i", "$deliver_freeze").split() == [frozen]
     assert exipick(e, "-i", "!$deliver_freeze").split() == [half]
     assert "D bob@here.test" in exipick(e, "-bp", f"$message_exim_id eq {half}")
-    assert exipick(e, "-i", "-r", "bob", "!$deliver_freeze").split() == []
