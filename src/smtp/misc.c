@@ -1,13 +1,7 @@
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/ctype.h"
-#include "base/fd.h"
-#include "base/list.h"
-#include "base/proc.h"
 #include "base/str.h"
 #include "address.h"
 #include "exim.h"
@@ -65,8 +59,8 @@ void smtp_cmd_quit(struct smtp_state *st)
 }
 
 /* The ACL of VRFY, EXPN and ETRN: unset means no. */
-static bool allowed(struct smtp_state *st, enum acl_where where, const struct expr *acl,
-                    const char *what)
+bool smtp_acl_allows(struct smtp_state *st, enum acl_where where, const struct expr *acl,
+                     const char *what)
 {
     struct acl_verdict v = { .rc = ACL_DENY, .log_reject_target = LOG_MAIN | LOG_REJECT };
 
@@ -108,8 +102,9 @@ void smtp_cmd_vrfy(struct smtp_state *st)
     if (st->s->batched)
         return;
     const char *address = subject_address(st);
-    if (address == NULL || !allowed(st, ACL_WHERE_VRFY, st->o->acl_smtp_vrfy,
-                                    arena_printf(st->s->arena, "VRFY %s", st->argument)))
+    if (address == NULL ||
+        !smtp_acl_allows(st, ACL_WHERE_VRFY, st->o->acl_smtp_vrfy,
+                         arena_printf(st->s->arena, "VRFY %s", st->argument)))
         return;
     smtp_context(st, &ctx);
     struct verify_result r = verify_address(&ctx, address, &options);
@@ -162,8 +157,9 @@ void smtp_cmd_expn(struct smtp_state *st)
     struct expand_ctx ctx;
     enum rc rc = RC_OK;
 
-    if (st->s->batched || !allowed(st, ACL_WHERE_EXPN, st->o->acl_smtp_expn,
-                                   arena_printf(st->s->arena, "EXPN %s", st->argument)))
+    if (st->s->batched ||
+        !smtp_acl_allows(st, ACL_WHERE_EXPN, st->o->acl_smtp_expn,
+                         arena_printf(st->s->arena, "EXPN %s", st->argument)))
         return;
     const char *address = subject_address(st);
     if (address == NULL)
@@ -177,88 +173,4 @@ void smtp_cmd_expn(struct smtp_state *st)
         smtp_reply(st, "553 %s %s", address,
                    rc == RC_DEFER ? "cannot be resolved at this time"
                                   : "is undeliverable");
-}
-
-/* smtp_etrn_command with ETRN's argument in $domain, as words; NULL: answered. */
-static char *const *etrn_command(struct smtp_state *st)
-{
-    struct expand_ctx ctx;
-    const char *text;
-    struct arena *a = st->s->arena;
-
-    if (st->o->smtp_etrn_command == NULL) {
-        char **argv = arena_new_array(a, char *, 4);
-
-        argv[0] = arena_strdup(a, st->e->exim_path);
-        argv[1] = arena_strdup(a, "-R");
-        argv[2] = arena_strdup(a, st->argument + 1);
-        return argv;
-    }
-    smtp_context(st, &ctx);
-    ctx.domain = st->argument + 1;
-    if (expand(&ctx, st->o->smtp_etrn_command, &text) != EXPAND_OK) {
-        smtp_log(st, LOG_MAIN | LOG_PANIC, "failed to set up ETRN command: %s",
-                 ctx.err.msg != NULL ? ctx.err.msg : "");
-        smtp_reply(st, "458 Internal failure");
-        return NULL;
-    }
-    int words = list_count(text, ' ', a), n = 0;
-    char **argv = arena_new_array(a, char *, (size_t)words + 1);
-    struct list_iter it = list_begin(text, ' ');
-    for (const char *word; (word = list_next(&it, a)) != NULL && n < words;)
-        if (*word != '\0')
-            argv[n++] = arena_strdup(a, word);
-    return argv;
-}
-
-static void run_etrn(struct smtp_state *st, char *const *argv)
-{
-    (void)smtp_flush(st);
-    pid_t pid = proc_fork("etrn");
-    if (pid < 0) {
-        smtp_reply(st, "458 Unable to fork process");
-        return;
-    }
-    if (pid == 0) { /* the grandchild is nobody's child: it outlives the session */
-        if (proc_fork("etrn command") != 0)
-            _exit(0);
-        (void)setsid();
-        (void)dup2(open("/dev/null", O_RDWR), STDIN_FILENO);
-        (void)dup2(STDIN_FILENO, STDOUT_FILENO);
-        (void)dup2(STDIN_FILENO, STDERR_FILENO);
-        (void)execv(argv[0], argv);
-        log_write(st->e->log, LOG_MAIN | LOG_PANIC, NULL,
-                  "exec of \"%s\" (ETRN) failed: %s", argv[0], strerror(errno));
-        _exit(1);
-    }
-    (void)proc_wait(pid, -1);
-    smtp_reply(st, "250 OK");
-}
-
-void smtp_cmd_etrn(struct smtp_state *st)
-{
-    if (st->s->batched)
-        return;
-    if (st->mail_done) {
-        smtp_error(st, SMTP_PROTOCOL, 503, "ETRN is not permitted inside a transaction");
-        return;
-    }
-    if (smtp_log_wants(st, L_etrn))
-        smtp_log(st, LOG_MAIN, "ETRN %s received from %s",
-                 cstr_printable(st->s->arena, st->argument, false),
-                 session_host_and_ident(st->s, false, true));
-    if (st->argument[0] != '#' && st->o->smtp_etrn_command == NULL) {
-        smtp_error(st, SMTP_SYNTAX, 501, "argument must begin with #");
-        return;
-    }
-    if (!allowed(st, ACL_WHERE_ETRN, st->o->acl_smtp_etrn,
-                 arena_printf(st->s->arena, "ETRN %s", st->argument)))
-        return;
-    if (st->s->host_checking) {
-        smtp_reply(st, "250 OK");
-        return;
-    }
-    char *const *argv = etrn_command(st);
-    if (argv != NULL && argv[0] != NULL)
-        run_etrn(st, argv);
 }

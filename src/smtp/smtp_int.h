@@ -165,6 +165,10 @@ void smtp_reset(struct smtp_state *st,
                 const char *reason); /* ends a transaction; logs when incomplete */
 const char *smtp_verb_name(unsigned index);
 
+/* misc.c: VRFY, EXPN, ETRN: no ACL means no; answered on false */
+bool smtp_acl_allows(struct smtp_state *st, enum acl_where where, const struct expr *acl,
+                     const char *what);
+
 /* One file or two a command */
 void smtp_cmd_helo(struct smtp_state *st);
 void smtp_cmd_ehlo(struct smtp_state *st);
