@@ -203,6 +203,7 @@ struct main_options {
     long smtp_connect_backlog;
     bool smtp_enforce_sync;
     const struct expr *smtp_etrn_command;
+    bool smtp_etrn_serialize;
     int smtp_load_reserve;
     long smtp_max_synprot_errors;
     long smtp_max_unknown_commands;

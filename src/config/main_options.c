@@ -214,6 +214,7 @@ const struct option main_options_table[] = {
     OPTION_INT(M, smtp_connect_backlog, 20),
     OPTION_BOOL(M, smtp_enforce_sync, true),
     OPTION_EXPAND(M, smtp_etrn_command, NULL),
+    OPTION_BOOL(M, smtp_etrn_serialize, true),
     OPTION_FIXED(M, smtp_load_reserve, -1),
     OPTION_INT(M, smtp_max_synprot_errors, 3),
     OPTION_INT(M, smtp_max_unknown_commands, 3),

@@ -67,7 +67,6 @@ static const struct unbuilt {
     { "main/redis_servers", "Redis lookups" },
     { "main/slow_lookup_log", "logging of slow lookups" },
     { "main/smtp_backlog_monitor", "monitoring of the listen backlog" },
-    { "main/smtp_etrn_serialize", "serialising of ETRN" },
     { "main/spamd_address", "content scanning" },
     { "main/spf_guess", "SPF" },
     { "main/spf_smtp_comment_template", "SPF" },
