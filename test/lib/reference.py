@@ -119,8 +119,8 @@ class Reference(exim.Exim):
 
     def run(self, *args, input="", check=True, timeout=60):
         program = root() / "usr/sbin/exim4"
-        p = subprocess.run([program, "-C", self.conf, *map(str, args)], input=input, text=True, capture_output=True,
-                           timeout=timeout, cwd=self.dir, errors="surrogateescape", **self._identity(),
+        p = subprocess.run([program, "-C", self.conf, *map(str, args)], input=input, encoding="latin-1", capture_output=True,
+                           timeout=timeout, cwd=self.dir, **self._identity(),
                            env={**self._env(), **environment(self.dir, self.user)})
         if check and p.returncode != 0:
             raise AssertionError(f"Debian's exim {args}: status {p.returncode}\n{p.stdout}\n{p.stderr}")
