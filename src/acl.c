@@ -101,7 +101,8 @@ const struct acl *acl_find(struct expand_ctx *ctx, const char *text, struct err 
     const struct config *cfg = ctx->exim->config;
 
     text = str_dup(ctx->arena, str_trim(str_from(text)));
-    if (*text != '/' && text[strcspn(text, " \t\n")] == '\0' && cfg != NULL && cfg->acls != NULL) {
+    if (*text != '/' && text[strcspn(text, " \t\n")] == '\0' && cfg != NULL &&
+        cfg->acls != NULL) {
         const struct acl *acl = hash_find(cfg->acls, text);
 
         if (acl != NULL)
@@ -112,8 +113,8 @@ const struct acl *acl_find(struct expand_ctx *ctx, const char *text, struct err 
 
 /* ---- entry points ---- */
 
-struct acl_verdict acl_run_named(struct expand_ctx *ctx, enum acl_where where, const char *text,
-                                 const char *const *args, int narg)
+struct acl_verdict acl_run_named(struct expand_ctx *ctx, enum acl_where where,
+                                 const char *text, const char *const *args, int narg)
 {
     struct err err = { 0 };
     const char *saved[ACL_ARG_MAX];
@@ -137,11 +138,13 @@ struct acl_verdict acl_run_named(struct expand_ctx *ctx, enum acl_where where, c
 /* $recipients is a variable in the ACLs that see all of them (manual 11.9). */
 static bool shows_recipients(enum acl_where where)
 {
-    return where == ACL_WHERE_PREDATA || where == ACL_WHERE_DATA || where == ACL_WHERE_MIME ||
-           where == ACL_WHERE_NOTSMTP_START || where == ACL_WHERE_NOTSMTP;
+    return where == ACL_WHERE_PREDATA || where == ACL_WHERE_DATA ||
+           where == ACL_WHERE_MIME || where == ACL_WHERE_NOTSMTP_START ||
+           where == ACL_WHERE_NOTSMTP;
 }
 
-struct acl_verdict acl_check(struct expand_ctx *ctx, enum acl_where where, const char *spec)
+struct acl_verdict acl_check(struct expand_ctx *ctx, enum acl_where where,
+                             const char *spec)
 {
     struct captures before = ctx->captures;
     bool visible = ctx->recipients_visible;
@@ -162,7 +165,8 @@ struct acl_verdict acl_check(struct expand_ctx *ctx, enum acl_where where, const
 struct acl_verdict acl_check_option(struct expand_ctx *ctx, enum acl_where where,
                                     const struct expr *option)
 {
-    struct acl_verdict v = { .rc = ACL_ACCEPT, .log_reject_target = LOG_MAIN | LOG_REJECT };
+    struct acl_verdict v = { .rc = ACL_ACCEPT,
+                             .log_reject_target = LOG_MAIN | LOG_REJECT };
     const char *spec;
 
     switch (expand(ctx, option, &spec)) {
@@ -174,13 +178,13 @@ struct acl_verdict acl_check_option(struct expand_ctx *ctx, enum acl_where where
         break;
     }
     v.rc = ACL_ERROR;
-    v.log_message = arena_printf(ctx->arena, "failed to expand ACL string \"%s\": %s", option->text,
-                                 ctx->err.msg == NULL ? "" : ctx->err.msg);
+    v.log_message = arena_printf(ctx->arena, "failed to expand ACL string \"%s\": %s",
+                                 option->text, ctx->err.msg == NULL ? "" : ctx->err.msg);
     return v;
 }
 
-enum rc acl_eval(struct expand_ctx *ctx, const char *name, const char *const *args, int narg,
-                 const char **message)
+enum rc acl_eval(struct expand_ctx *ctx, const char *name, const char *const *args,
+                 int narg, const char **message)
 {
     enum acl_where where =
         ctx->acl_where > 0 ? (enum acl_where)(ctx->acl_where - 1) : ACL_WHERE_UNKNOWN;

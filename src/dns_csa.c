@@ -9,9 +9,15 @@
 #include "exim.h"
 #include "host.h"
 
-/* Of the draft, in the fields of the SRV record: priority is the version, weight the answer,
- * bit 0 of the port claims all domains below. */
-enum { CSA_VERSION = 1, WEIGHT_NO = 1, WEIGHT_YES = 2, PORT_EXPLICIT = 1, LABEL_PARTS_MIN = 2 };
+/* Of the draft, in the fields of the SRV record: priority is the version, weight the
+ * answer, bit 0 of the port claims all domains below. */
+enum {
+    CSA_VERSION = 1,
+    WEIGHT_NO = 1,
+    WEIGHT_YES = 2,
+    PORT_EXPLICIT = 1,
+    LABEL_PARTS_MIN = 2
+};
 
 /* An address or address literal is looked for in the reverse zones. */
 static const char *query_domain(struct exim *e, struct arena *a, const char *domain)
@@ -37,7 +43,8 @@ static const struct dns_record *usable(const struct dns_answer *answer)
 }
 
 /* NULL: none at this name. */
-static const struct dns_record *ask(struct exim *e, struct arena *a, const char *domain, bool *deferred)
+static const struct dns_record *ask(struct exim *e, struct arena *a, const char *domain,
+                                    bool *deferred)
 {
     struct dns_answer answer = { 0 };
     const char *name = arena_printf(a, "_client._smtp.%s", domain);
@@ -62,8 +69,8 @@ static int labels(const char *domain)
     return n;
 }
 
-bool dns_csa_find(struct exim *e, struct arena *a, const char *domain, struct dns_csa_record *out,
-                  bool *deferred)
+bool dns_csa_find(struct exim *e, struct arena *a, const char *domain,
+                  struct dns_csa_record *out, bool *deferred)
 {
     long limit = e->config->main.dns_csa_search_limit;
 
@@ -71,24 +78,28 @@ bool dns_csa_find(struct exim *e, struct arena *a, const char *domain, struct dn
     domain = query_domain(e, a, domain);
     const struct dns_record *srv = ask(e, a, domain, deferred);
     if (srv != NULL) {
-        *out = (struct dns_csa_record){
-            .code = srv->weight == WEIGHT_YES ? 'Y' : srv->weight == WEIGHT_NO ? 'N' : '?',
-            .target = srv->name
-        };
+        *out = (struct dns_csa_record){ .code = srv->weight == WEIGHT_YES  ? 'Y'
+                                                : srv->weight == WEIGHT_NO ? 'N'
+                                                                           : '?',
+                                        .target = srv->name };
         return true;
     }
     /* Not in a top-level domain. */
-    for (long i = 0; !*deferred && srv == NULL && i < limit && labels(domain) > LABEL_PARTS_MIN; i++) {
+    for (long i = 0;
+         !*deferred && srv == NULL && i < limit && labels(domain) > LABEL_PARTS_MIN;
+         i++) {
         domain = strchr(domain, '.') + 1;
         srv = ask(e, a, domain, deferred);
     }
     if (srv == NULL)
         return false;
-    *out = (struct dns_csa_record){ .code = (srv->port & PORT_EXPLICIT) != 0 ? 'X' : '?', .target = srv->name };
+    *out = (struct dns_csa_record){ .code = (srv->port & PORT_EXPLICIT) != 0 ? 'X' : '?',
+                                    .target = srv->name };
     return true;
 }
 
-enum dns_csa dns_csa_verify(struct exim *e, struct arena *a, const char *domain, const char *address)
+enum dns_csa dns_csa_verify(struct exim *e, struct arena *a, const char *domain,
+                            const char *address)
 {
     struct dns_csa_record record;
     struct ip_list ips = { 0 };
@@ -99,7 +110,9 @@ enum dns_csa dns_csa_verify(struct exim *e, struct arena *a, const char *domain,
     if (!dns_csa_find(e, a, domain, &record, &deferred))
         return deferred ? CSA_DEFER_SRV : CSA_UNKNOWN;
     if (record.code != 'Y')
-        return record.code == 'N' ? CSA_FAIL_EXPLICIT : record.code == 'X' ? CSA_FAIL_DOMAIN : CSA_UNKNOWN;
+        return record.code == 'N'   ? CSA_FAIL_EXPLICIT
+               : record.code == 'X' ? CSA_FAIL_DOMAIN
+                                    : CSA_UNKNOWN;
     enum rc rc = host_addresses(e, a, record.target, &ips, &err);
     if (rc == RC_DEFER)
         return CSA_DEFER_ADDR;

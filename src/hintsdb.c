@@ -37,12 +37,14 @@ struct hints_db {
 /* What root makes belongs to the server's user, who needs it next. */
 static void give_away(const struct config *cfg, int fd)
 {
-    if (geteuid() == 0 && cfg->exim_uid != 0 && fchown(fd, cfg->exim_uid, cfg->exim_gid) < 0)
+    if (geteuid() == 0 && cfg->exim_uid != 0 &&
+        fchown(fd, cfg->exim_uid, cfg->exim_gid) < 0)
         DEBUG(D_HINTS)
     debug_printf("hints: fchown: %s\n", strerror(errno));
 }
 
-static bool make_directory(struct exim *e, struct arena *a, const char *dir, struct err *err)
+static bool make_directory(struct exim *e, struct arena *a, const char *dir,
+                           struct err *err)
 {
     struct stat st;
 
@@ -58,7 +60,8 @@ static bool make_directory(struct exim *e, struct arena *a, const char *dir, str
     return true;
 }
 
-/* Tries until the time is up: a lock that is never given must not hold up mail for ever. */
+/* Tries until the time is up: a lock that is never given must not hold up mail for ever.
+ */
 static bool get_lock(int fd, bool exclusive)
 {
     int64_t end = tod_monotonic_ms() + (int64_t)EXIMDB_LOCK_TIMEOUT * 1000;
@@ -73,12 +76,14 @@ static bool get_lock(int fd, bool exclusive)
     }
 }
 
-static int open_lock(struct exim *e, struct arena *a, const char *path, bool write, struct err *err)
+static int open_lock(struct exim *e, struct arena *a, const char *path, bool write,
+                     struct err *err)
 {
     int fd = fd_open(path, write ? O_RDWR | O_CREAT : O_RDONLY, EXIMDB_LOCKFILE_MODE);
 
     if (fd < 0 && errno == ENOENT) { /* the usual case of a reader: no words to be made */
-        *err = (struct err){ .msg = "hints database does not exist", .sys_errno = ENOENT };
+        *err =
+            (struct err){ .msg = "hints database does not exist", .sys_errno = ENOENT };
         return -1;
     }
     if (fd < 0) {
@@ -88,7 +93,8 @@ static int open_lock(struct exim *e, struct arena *a, const char *path, bool wri
     if (write)
         give_away(e->config, fd);
     if (!get_lock(fd, write)) {
-        err_sys(err, a, errno, "failed to get %s lock for %s", write ? "write" : "read", path);
+        err_sys(err, a, errno, "failed to get %s lock for %s", write ? "write" : "read",
+                path);
         (void)fd_close(fd);
         return -1;
     }
@@ -127,7 +133,8 @@ struct hints_db *hints_open(struct exim *e, const char *name, bool write, struct
     }
     void *handle = driver->open(path, write, EXIMDB_MODE, &sys_errno);
     if (handle == NULL && sys_errno == ENOENT)
-        *err = (struct err){ .msg = "hints database does not exist", .sys_errno = ENOENT };
+        *err =
+            (struct err){ .msg = "hints database does not exist", .sys_errno = ENOENT };
     else if (handle == NULL)
         err_sys(err, e->arena, sys_errno, "failed to open hints database %s", path);
     if (handle == NULL) {
@@ -140,7 +147,9 @@ struct hints_db *hints_open(struct exim *e, const char *name, bool write, struct
     DEBUG(D_HINTS)
     debug_printf("hints: %s opened for %s\n", path, write ? "writing" : "reading");
     struct hints_db *db = arena_new_obj(a, struct hints_db);
-    *db = (struct hints_db){ .arena = a, .driver = driver, .handle = handle, .lock_fd = fd };
+    *db = (struct hints_db){
+        .arena = a, .driver = driver, .handle = handle, .lock_fd = fd
+    };
     return db;
 }
 
@@ -168,7 +177,8 @@ bool hints_get(struct hints_db *db, struct arena *a, const char *key, struct str
     return found;
 }
 
-bool hints_put(struct hints_db *db, const char *key, const void *p, size_t n, struct err *err)
+bool hints_put(struct hints_db *db, const char *key, const void *p, size_t n,
+               struct err *err)
 {
     DEBUG(D_HINTS)
     debug_printf("hints: %s written\n", key);

@@ -53,8 +53,8 @@ static void note(struct match_subject *s, const char *before, const char *after)
 }
 
 /* What an item of unknown outcome does to the list: MATCH_NO means go on. */
-static enum match_rc settle(struct match_subject *s, const struct run *run, enum match_rc rc,
-                            bool *decided)
+static enum match_rc settle(struct match_subject *s, const struct run *run,
+                            enum match_rc rc, bool *decided)
 {
     bool deferred = rc == MATCH_DEFER;
     const char *why = deferred ? s->ctx->err.msg : s->why;
@@ -157,14 +157,16 @@ static const struct match_program *expand_list(struct match_subject *s,
     *rc = RC_DEFER;
     if (erc == EXPAND_FORCED) {
         DEBUG(D_LISTS)
-        debug_printf("expansion of \"%s\" forced failure: assume not in this list\n", l->text);
+        debug_printf("expansion of \"%s\" forced failure: assume not in this list\n",
+                     l->text);
         *rc = RC_FAIL;
         return NULL;
     }
     if (erc != EXPAND_OK) {
         const char *why = ctx->err.msg;
 
-        err_set(&ctx->err, ctx->arena, "failed to expand \"%s\" while checking a list: %s", l->text,
+        err_set(&ctx->err, ctx->arena,
+                "failed to expand \"%s\" while checking a list: %s", l->text,
                 why == NULL ? "" : why);
         return NULL;
     }
@@ -181,7 +183,8 @@ static void explain(const struct match_subject *s, const struct match_list *l, e
         debug_printf("%s (matched \"%s%s\")\n", rc == RC_OK ? "yes" : "no",
                      s->matched->negated ? "!" : "", s->matched->text);
     else
-        debug_printf("%s (%s)\n", rc == RC_OK ? "yes" : "no", s->why != NULL ? s->why : "end of list");
+        debug_printf("%s (%s)\n", rc == RC_OK ? "yes" : "no",
+                     s->why != NULL ? s->why : "end of list");
 }
 
 enum rc match_list_run(struct match_subject *s, const struct match_list *l)
@@ -190,7 +193,8 @@ enum rc match_list_run(struct match_subject *s, const struct match_list *l)
     enum rc rc;
 
     if (s->ctx->depth >= MATCH_DEPTH_MAX) {
-        err_set(&s->ctx->err, s->ctx->arena, "lists are nested too deep at \"%s\"", l->text);
+        err_set(&s->ctx->err, s->ctx->arena, "lists are nested too deep at \"%s\"",
+                l->text);
         return RC_DEFER;
     }
     s->ctx->depth++;
@@ -202,14 +206,16 @@ enum rc match_list_run(struct match_subject *s, const struct match_list *l)
         rc = run_program(s, p);
     s->ctx->depth--;
     DEBUG(D_LISTS)
-    if (s->kind != LIST_HOST || s->ctx->acl_level > 0) /* host options are shown by name elsewhere */
+    if (s->kind != LIST_HOST ||
+        s->ctx->acl_level > 0) /* host options are shown by name elsewhere */
         explain(s, l, rc);
     return rc;
 }
 
 /* ---- the four kinds ---- */
 
-/* Captures of a list that did not match, or that has none to offer, are those before it. */
+/* Captures of a list that did not match, or that has none to offer, are those before it.
+ */
 static enum rc run_capturing(struct match_subject *s, const struct match_list *l,
                              const char **data)
 {
@@ -226,21 +232,28 @@ static enum rc run_capturing(struct match_subject *s, const struct match_list *l
     return rc;
 }
 
-enum rc match_domain(struct expand_ctx *ctx, const struct match_list *l, const char *domain,
-                     const char **data)
+enum rc match_domain(struct expand_ctx *ctx, const struct match_list *l,
+                     const char *domain, const char **data)
 {
     const char *lower = cstr_lower(ctx->arena, domain);
-    struct match_subject s = { .ctx = ctx, .kind = LIST_DOMAIN, .text = domain, .folded = lower,
-                               .kept = lower, .caseless = true };
+    struct match_subject s = { .ctx = ctx,
+                               .kind = LIST_DOMAIN,
+                               .text = domain,
+                               .folded = lower,
+                               .kept = lower,
+                               .caseless = true };
 
     return run_capturing(&s, l, data);
 }
 
-enum rc match_local_part(struct expand_ctx *ctx, const struct match_list *l, const char *lp,
-                         bool caseless, const char **data)
+enum rc match_local_part(struct expand_ctx *ctx, const struct match_list *l,
+                         const char *lp, bool caseless, const char **data)
 {
-    struct match_subject s = { .ctx = ctx, .kind = LIST_LOCAL_PART, .text = lp,
-                               .folded = caseless ? cstr_lower(ctx->arena, lp) : lp, .kept = lp,
+    struct match_subject s = { .ctx = ctx,
+                               .kind = LIST_LOCAL_PART,
+                               .text = lp,
+                               .folded = caseless ? cstr_lower(ctx->arena, lp) : lp,
+                               .kept = lp,
                                .caseless = caseless };
 
     return run_capturing(&s, l, data);
@@ -267,8 +280,8 @@ static struct match_subject address_subject(struct expand_ctx *ctx, const char *
                                    .captured = -1 };
 }
 
-enum rc match_address(struct expand_ctx *ctx, const struct match_list *l, const char *address,
-                      bool caseless_local, const char **data)
+enum rc match_address(struct expand_ctx *ctx, const struct match_list *l,
+                      const char *address, bool caseless_local, const char **data)
 {
     struct match_subject s = address_subject(ctx, address, caseless_local);
     enum rc rc = match_list_run(&s, l);
@@ -289,10 +302,12 @@ enum rc match_address_capture(struct expand_ctx *ctx, const struct match_list *l
     return match_list_run(&s, l);
 }
 
-static struct match_subject host_subject(struct expand_ctx *ctx, struct match_host_subject *h)
+static struct match_subject host_subject(struct expand_ctx *ctx,
+                                         struct match_host_subject *h)
 {
-    struct match_subject s = { .ctx = ctx, .kind = LIST_HOST, .host = h, .caseless = true,
-                               .captured = -1 };
+    struct match_subject s = {
+        .ctx = ctx, .kind = LIST_HOST, .host = h, .caseless = true, .captured = -1
+    };
 
     s.text = s.folded = s.kept = h->address == NULL ? "" : h->address;
     if (ip_parse(s.text, &s.ip))
@@ -300,8 +315,8 @@ static struct match_subject host_subject(struct expand_ctx *ctx, struct match_ho
     return s;
 }
 
-enum rc match_host(struct expand_ctx *ctx, const struct match_list *l, struct match_host_subject *h,
-                   const char **data)
+enum rc match_host(struct expand_ctx *ctx, const struct match_list *l,
+                   struct match_host_subject *h, const char **data)
 {
     struct match_subject s = host_subject(ctx, h);
     enum rc rc = match_list_run(&s, l);
@@ -338,7 +353,8 @@ static enum rc lookup_session_names(struct expand_ctx *ctx, struct match_host_su
     return rc;
 }
 
-enum rc match_session_host(struct expand_ctx *ctx, const struct match_list *l, const char **data)
+enum rc match_session_host(struct expand_ctx *ctx, const struct match_list *l,
+                           const char **data)
 {
     struct session *c = ctx->session;
     struct match_host_subject h = { .address = c == NULL ? NULL : c->host_address,
@@ -354,8 +370,8 @@ enum rc match_session_host(struct expand_ctx *ctx, const struct match_list *l, c
     return rc;
 }
 
-enum rc match_outgoing_host(struct expand_ctx *ctx, const struct match_list *l, const char *name,
-                            const char *address)
+enum rc match_outgoing_host(struct expand_ctx *ctx, const struct match_list *l,
+                            const char *name, const char *address)
 {
     const char *const names[] = { name, NULL };
     struct match_host_subject h = { .address = address, .names = names };
@@ -378,8 +394,8 @@ enum rc match_ip(struct expand_ctx *ctx, const char *address, const char *list)
     return l.program == NULL ? RC_DEFER : match_list_run(&s, &l);
 }
 
-enum rc match_list_text(struct expand_ctx *ctx, const struct match_list *l, const char *subject,
-                        bool caseless)
+enum rc match_list_text(struct expand_ctx *ctx, const struct match_list *l,
+                        const char *subject, bool caseless)
 {
     struct match_host_subject h = { .address = subject };
     const char *data = NULL;
@@ -410,7 +426,8 @@ enum rc match_list_text(struct expand_ctx *ctx, const struct match_list *l, cons
 }
 
 /* Only "*", "^" and lookups are wild there; what else a list knows stands for itself. */
-static bool compile_pattern(struct expand_ctx *ctx, const char *pattern, struct match_item *item)
+static bool compile_pattern(struct expand_ctx *ctx, const char *pattern,
+                            struct match_item *item)
 {
     item->negated = *pattern == '!';
     if (item->negated)
@@ -429,8 +446,13 @@ enum rc match_pattern(struct expand_ctx *ctx, const char *pattern, bool expanded
     struct captures before = ctx->captures;
     struct match_item item = { .negated = false };
     const char *lower = cstr_lower(ctx->arena, subject);
-    struct match_subject s = { .ctx = ctx, .kind = LIST_DOMAIN, .text = subject, .folded = lower,
-                               .kept = lower, .caseless = true, .captured = -1 };
+    struct match_subject s = { .ctx = ctx,
+                               .kind = LIST_DOMAIN,
+                               .text = subject,
+                               .folded = lower,
+                               .kept = lower,
+                               .caseless = true,
+                               .captured = -1 };
 
     if (expanded && expand_text(ctx, pattern, &pattern) != EXPAND_OK)
         return RC_FAIL;

@@ -18,8 +18,9 @@
 
 enum { REPEAT_MAX = 10, HEADER_BODY_MAX = 16 * 1024 * 1024 };
 
-#define ALL_HEADERS                                                                              \
-    (REWRITE_FROM | REWRITE_TO | REWRITE_CC | REWRITE_BCC | REWRITE_REPLY_TO | REWRITE_SENDER_HDR)
+#define ALL_HEADERS                                                                      \
+    (REWRITE_FROM | REWRITE_TO | REWRITE_CC | REWRITE_BCC | REWRITE_REPLY_TO |           \
+     REWRITE_SENDER_HDR)
 #define ALL_PLACES (ALL_HEADERS | REWRITE_ENV_FROM | REWRITE_ENV_TO | REWRITE_SMTP)
 
 /* Where an address stands, as in log lines. */
@@ -27,9 +28,15 @@ static const struct {
     unsigned flag;
     const char *name;
 } places[] = {
-    { REWRITE_SENDER_HDR, "sender:" },  { REWRITE_FROM, "from:" },     { REWRITE_TO, "to:" },
-    { REWRITE_CC, "cc:" },              { REWRITE_BCC, "bcc:" },       { REWRITE_REPLY_TO, "reply-to:" },
-    { REWRITE_ENV_FROM, "env-from" },   { REWRITE_ENV_TO, "env-to" },  { REWRITE_SMTP, "smtp recipient" },
+    { REWRITE_SENDER_HDR, "sender:" },
+    { REWRITE_FROM, "from:" },
+    { REWRITE_TO, "to:" },
+    { REWRITE_CC, "cc:" },
+    { REWRITE_BCC, "bcc:" },
+    { REWRITE_REPLY_TO, "reply-to:" },
+    { REWRITE_ENV_FROM, "env-from" },
+    { REWRITE_ENV_TO, "env-to" },
+    { REWRITE_SMTP, "smtp recipient" },
 };
 
 static const char *place_name(unsigned which)
@@ -42,7 +49,8 @@ static const char *place_name(unsigned which)
 
 /* ---- reading a rule ---- */
 
-/* A word that ends at white space, or a quoted string with its escapes undone (manual 6.17). */
+/* A word that ends at white space, or a quoted string with its escapes undone
+ * (manual 6.17). */
 static const char *take_word(struct arena *a, const char **s)
 {
     const char *start = cstr_skip_space(*s), *p = start;
@@ -111,10 +119,11 @@ static bool parse_flags(struct arena *a, const char *s, unsigned *flags, struct 
         if (is_blank(*s))
             continue;
         if (flag_of(*s) == 0)
-            return err_set(err, a,
-                           "unknown rewrite flag character '%c' (could be missing quotes round "
-                           "replacement item)",
-                           *s);
+            return err_set(
+                err, a,
+                "unknown rewrite flag character '%c' (could be missing quotes round "
+                "replacement item)",
+                *s);
         *flags |= flag_of(*s);
     }
     if ((*flags & ALL_PLACES) == 0)
@@ -122,10 +131,11 @@ static bool parse_flags(struct arena *a, const char *s, unsigned *flags, struct 
     return true;
 }
 
-/* A pattern is one item, whatever colons it has: the separator is one that cannot be in it. */
+/* A pattern is one item, whatever colons it has: the separator is one that cannot be in
+ * it. */
 static const struct match_list *compile_pattern(struct arena *a, enum list_kind kind,
-                                                const char *pattern, const struct config *cfg,
-                                                struct err *err)
+                                                const char *pattern,
+                                                const struct config *cfg, struct err *err)
 {
     return match_compile(a, kind, arena_printf(a, "<\x01 %s", pattern), cfg, err);
 }
@@ -135,8 +145,8 @@ static bool is_regex(const char *pattern)
     return *pattern == '^' || cstr_starts(pattern, "\\N^");
 }
 
-struct rewrite_rule *rewrite_rule_parse(struct arena *a, const char *line, const struct config *cfg,
-                                        struct err *err)
+struct rewrite_rule *rewrite_rule_parse(struct arena *a, const char *line,
+                                        const struct config *cfg, struct err *err)
 {
     struct rewrite_rule *r = arena_new_obj(a, struct rewrite_rule);
 
@@ -153,7 +163,8 @@ struct rewrite_rule *rewrite_rule_parse(struct arena *a, const char *line, const
         err_set(err, a, "rewrite rule has the S flag but is not a regular expression");
         return NULL;
     }
-    /* What the S flag sees need not be an address: its pattern is tried on the whole text. */
+    /* What the S flag sees need not be an address: its pattern is tried on the whole
+     * text. */
     enum list_kind kind = (r->flags & REWRITE_SMTP) != 0 ? LIST_LOCAL_PART : LIST_ADDRESS;
     r->pattern = compile_pattern(a, kind, r->text, cfg, err);
     r->replacement = expr_compile(a, replacement, err);
@@ -189,7 +200,8 @@ static void set_parts(struct job *j)
 
     if (j->which == REWRITE_SMTP || at == NULL)
         return;
-    j->ctx.local_part = arena_strndup(j->ctx.arena, j->address, (size_t)(at - j->address));
+    j->ctx.local_part =
+        arena_strndup(j->ctx.arena, j->address, (size_t)(at - j->address));
     j->ctx.domain = at + 1;
 }
 
@@ -203,20 +215,24 @@ static enum rc matches(struct job *j, const struct rewrite_rule *r)
 }
 
 /* The working part of a replacement, qualified if the rule allows. */
-static const char *working_part(struct job *j, const struct rewrite_rule *r, const char *text)
+static const char *working_part(struct job *j, const struct rewrite_rule *r,
+                                const char *text)
 {
     struct parsed_address p;
     struct arena *a = j->ctx.arena;
 
     if (!parse_address(a, text, PARSE_ALLOW_DOMAIN_LITERAL | PARSE_ALLOW_UTF8, &p)) {
-        complain(j, "Rewrite of %s yielded unparseable address: %s in address %s", j->address, p.err, text);
+        complain(j, "Rewrite of %s yielded unparseable address: %s in address %s",
+                 j->address, p.err, text);
         return NULL;
     }
     if (p.domain != NULL && *p.domain != '\0')
         return p.address;
     if ((r->flags & REWRITE_QUALIFY) != 0)
-        return arena_printf(a, "%s@%s", p.address, j->ctx.exim->config->qualify_recipient);
-    complain(j, "Rewrite of %s yielded unqualified address \"%s\"", j->address, p.address);
+        return arena_printf(a, "%s@%s", p.address,
+                            j->ctx.exim->config->qualify_recipient);
+    complain(j, "Rewrite of %s yielded unqualified address \"%s\"", j->address,
+             p.address);
     return NULL;
 }
 
@@ -226,10 +242,11 @@ static void log_change(const struct job *j, const char *new)
 
     if (log_wants(j->ctx.exim->log, L_address_rewrite))
         log_write(j->ctx.exim->log, LOG_MAIN, m == NULL ? NULL : m->id,
-                  "\"%s\" from %s rewritten as \"%s\" by rule %d", j->address, place_name(j->which), new,
-                  j->number);
+                  "\"%s\" from %s rewritten as \"%s\" by rule %d", j->address,
+                  place_name(j->which), new, j->number);
     DEBUG(D_REWRITE)
-    debug_printf("%s: %s rewritten as %s by rule %d\n", place_name(j->which), j->address, new, j->number);
+    debug_printf("%s: %s rewritten as %s by rule %d\n", place_name(j->which), j->address,
+                 new, j->number);
 }
 
 static enum outcome replace(struct job *j, const struct rewrite_rule *r)
@@ -284,9 +301,10 @@ static enum outcome apply(struct job *j, const struct rewrite_rule *r)
     return matched && (r->flags & REWRITE_QUIT) != 0 ? STOP : GO_ON;
 }
 
-/* NULL: nothing applied. *whole: text of an item to be replaced with its phrase, or NULL. */
-static const char *rewrite(struct expand_ctx *ctx, const struct rewrite_rule *rules, const char *address,
-                           unsigned which, const char **whole)
+/* NULL: nothing applied. *whole: text of an item to be replaced with its phrase, or NULL.
+ */
+static const char *rewrite(struct expand_ctx *ctx, const struct rewrite_rule *rules,
+                           const char *address, unsigned which, const char **whole)
 {
     struct job j = { .ctx = *ctx, .which = which, .address = address };
 
@@ -314,7 +332,7 @@ const char *rewrite_address(struct expand_ctx *ctx, const struct rewrite_rule *r
                                  : rewrite(ctx, rules, address, which, &text);
 
     if (whole != NULL)
-        *whole = new != NULL && text != NULL;
+        *whole = new != NULL &&text != NULL;
     if (new == NULL)
         return address;
     return (which & ALL_HEADERS) != 0 && text != NULL && whole != NULL ? text : new;
@@ -343,9 +361,11 @@ static unsigned place_of(const struct header *h)
     static const struct {
         const char *name;
         unsigned place;
-    } resent[] = { { "Resent-Bcc", REWRITE_BCC },   { "Resent-Cc", REWRITE_CC },
-                   { "Resent-From", REWRITE_FROM }, { "Resent-Reply-To", REWRITE_REPLY_TO },
-                   { "Resent-To", REWRITE_TO },     { "Resent-Sender", REWRITE_SENDER_HDR } };
+    } resent[] = {
+        { "Resent-Bcc", REWRITE_BCC },   { "Resent-Cc", REWRITE_CC },
+        { "Resent-From", REWRITE_FROM }, { "Resent-Reply-To", REWRITE_REPLY_TO },
+        { "Resent-To", REWRITE_TO },     { "Resent-Sender", REWRITE_SENDER_HDR }
+    };
     for (size_t i = 0; i < ARRAY_LEN(resent); i++)
         if (header_is(h, resent[i].name))
             return resent[i].place;
@@ -376,7 +396,8 @@ static const char *qualifier(const struct line *l)
 
     if (is_sender_place(l->which))
         return l->m->local || l->m->allow_unqualified_sender ? cfg->qualify_domain : NULL;
-    return l->m->local || l->m->allow_unqualified_recipient ? cfg->qualify_recipient : NULL;
+    return l->m->local || l->m->allow_unqualified_recipient ? cfg->qualify_recipient
+                                                            : NULL;
 }
 
 /* An item with a phrase of its own: its text may need encoding (RFC 2047). */
@@ -394,7 +415,8 @@ static const char *encode_whole(struct line *l, const char *whole)
     const char *phrase = arena_strndup(a, whole, len);
     for (const char *s = phrase; *s != '\0'; s++)
         if ((unsigned char)*s > 126 || ((unsigned char)*s < ' ' && *s != '\t'))
-            return arena_printf(a, "%s %s", parse_rfc2047_encode(a, phrase, charset, true), angle);
+            return arena_printf(a, "%s %s",
+                                parse_rfc2047_encode(a, phrase, charset, true), angle);
     return whole;
 }
 
@@ -427,7 +449,8 @@ static bool rewrite_item(void *arg, const struct parsed_address *p, const char *
         put(l, p->start, new == NULL ? address : new, p->end);
         return true;
     }
-    /* The item as it stands in the body: raw is a copy of it, without the white space around. */
+    /* The item as it stands in the body: raw is a copy of it, without the white space
+     * around. */
     size_t at = p->start, len = strlen(raw);
     while (at > l->copied && strncmp(l->body + at, raw, len) != 0)
         at--;
@@ -442,7 +465,9 @@ static struct header *insert_copy(struct message *m, struct header *old, const c
 {
     struct header *h = arena_new_obj(m->arena, struct header);
 
-    *h = (struct header){ .next = old->next, .type = old->type, .len = strlen(text), .text = text };
+    *h = (struct header){
+        .next = old->next, .type = old->type, .len = strlen(text), .text = text
+    };
     old->next = h;
     old->type = HEADER_OLD;
     if (h->next == NULL)
@@ -452,27 +477,33 @@ static struct header *insert_copy(struct message *m, struct header *old, const c
     return h;
 }
 
-static struct header *rewrite_header(struct expand_ctx *ctx, const struct rewrite_rule *rules,
-                                     struct message *m, struct header *h)
+static struct header *rewrite_header(struct expand_ctx *ctx,
+                                     const struct rewrite_rule *rules, struct message *m,
+                                     struct header *h)
 {
     const char *body = header_body(h);
-    struct line l = { .ctx = ctx, .rules = rules, .m = m, .which = place_of(h), .body = body };
+    struct line l = {
+        .ctx = ctx, .rules = rules, .m = m, .which = place_of(h), .body = body
+    };
 
     if (l.which == 0)
         return h;
     l.new = buf_init(m->arena, HEADER_BODY_MAX);
-    (void)parse_each_address(ctx->arena, body, PARSE_ALLOW_DOMAIN_LITERAL | PARSE_ALLOW_UTF8, rewrite_item,
+    (void)parse_each_address(ctx->arena, body,
+                             PARSE_ALLOW_DOMAIN_LITERAL | PARSE_ALLOW_UTF8, rewrite_item,
                              &l);
     if (!l.changed)
         return h;
     buf_add_cstr(&l.new, body + l.copied);
     if (l.new.full)
         return h;
-    const char *text = arena_printf(m->arena, "%.*s%s", (int)(body - h->text), h->text, buf_cstr(&l.new));
+    const char *text = arena_printf(m->arena, "%.*s%s", (int)(body - h->text), h->text,
+                                    buf_cstr(&l.new));
     return insert_copy(m, h, text);
 }
 
-void rewrite_headers(struct expand_ctx *ctx, const struct rewrite_rule *rules, struct message *m)
+void rewrite_headers(struct expand_ctx *ctx, const struct rewrite_rule *rules,
+                     struct message *m)
 {
     for (struct header *h = m->headers.first; h != NULL; h = h->next)
         if (h->type != HEADER_OLD)

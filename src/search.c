@@ -132,7 +132,8 @@ static long open_max(const struct search *s)
 {
     const struct config *c = s->exim->config;
 
-    return c != NULL && c->main.lookup_open_max > 0 ? c->main.lookup_open_max : OPEN_DEFAULT;
+    return c != NULL && c->main.lookup_open_max > 0 ? c->main.lookup_open_max
+                                                    : OPEN_DEFAULT;
 }
 
 static bool ensure_open(struct search *s, struct source *f, struct lookup_call *call)
@@ -204,7 +205,8 @@ static void parse_star(char *name, struct search_type *t)
     }
 }
 
-bool search_type_parse(struct arena *a, const char *text, struct search_type *out, struct err *err)
+bool search_type_parse(struct arena *a, const char *text, struct search_type *out,
+                       struct err *err)
 {
     struct search_type t = { 0 };
     const char *p = text;
@@ -212,7 +214,8 @@ bool search_type_parse(struct arena *a, const char *text, struct search_type *ou
     if (!parse_partial(a, &p, &t))
         return err_set(err, a, "format error in lookup type \"%s\"", text);
     const char *comma = strchr(p, ',');
-    char *name = comma == NULL ? arena_strdup(a, p) : arena_strndup(a, p, (size_t)(comma - p));
+    char *name =
+        comma == NULL ? arena_strdup(a, p) : arena_strndup(a, p, (size_t)(comma - p));
     if (comma != NULL)
         t.options = arena_strdup(a, comma + 1);
     parse_star(name, &t);
@@ -221,11 +224,13 @@ bool search_type_parse(struct arena *a, const char *text, struct search_type *ou
         return err_set(err, a, "unknown lookup type \"%s\"", name);
     if ((t.driver->flags & LOOKUP_QUERY) != 0) {
         if (t.partial >= 0)
-            return err_set(err, a, "\"partial\" is not permitted for lookup type \"%s\"", name);
-        if (t.star != STAR_NONE)
-            return err_set(err, a,
-                           "defaults using \"*\" or \"*@\" are not permitted for lookup type \"%s\"",
+            return err_set(err, a, "\"partial\" is not permitted for lookup type \"%s\"",
                            name);
+        if (t.star != STAR_NONE)
+            return err_set(
+                err, a,
+                "defaults using \"*\" or \"*@\" are not permitted for lookup type \"%s\"",
+                name);
     }
     *out = t;
     return true;
@@ -303,7 +308,8 @@ static enum rc ask_driver(struct request *r, struct source *f, const char *key,
     if (rc != RC_OK && rc != RC_FAIL) {
         const char *why = call.err.msg == NULL ? "lookup failed" : call.err.msg;
 
-        r->ctx->err = (struct err){ arena_strdup(r->ctx->arena, why), call.err.sys_errno };
+        r->ctx->err =
+            (struct err){ arena_strdup(r->ctx->arena, why), call.err.sys_errno };
         return RC_DEFER;
     }
     if (!call.nocache && hash_count(f->answers) < ANSWERS_MAX) {
@@ -431,7 +437,8 @@ static enum rc find_query(struct request *r, const char *query)
 
         r->filename = file != NULL ? file : query_file(r->ctx->arena, &query);
         if (r->filename == NULL) {
-            err_set(&r->ctx->err, r->ctx->arena, "absolute file name expected for \"%s\" lookup",
+            err_set(&r->ctx->err, r->ctx->arena,
+                    "absolute file name expected for \"%s\" lookup",
                     r->type->driver->name);
             return RC_DEFER;
         }
@@ -439,7 +446,8 @@ static enum rc find_query(struct request *r, const char *query)
     return find_one(r, query);
 }
 
-/* Answers are kept for the caller's round; one that never ends must not keep them for ever. */
+/* Answers are kept for the caller's round; one that never ends must not keep them for
+ * ever. */
 static void bound_memory(struct search *s)
 {
     if (s->active == 0 && s->round != NULL && arena_size(s->round) > ANSWER_BYTES_MAX)
@@ -454,7 +462,8 @@ static enum rc find_key(struct request *r, const char *key, const char *captured
     if ((type->driver->flags & LOOKUP_QUERY) != 0)
         return find_query(r, key);
     if ((type->driver->flags & LOOKUP_ABSFILE) != 0 && *r->filename != '/') {
-        err_set(&r->ctx->err, r->ctx->arena, "\"%s\" is not an absolute file name", r->filename);
+        err_set(&r->ctx->err, r->ctx->arena, "\"%s\" is not an absolute file name",
+                r->filename);
         return RC_DEFER;
     }
     if (*key != '\0')
@@ -464,8 +473,9 @@ static enum rc find_key(struct request *r, const char *key, const char *captured
     return rc;
 }
 
-enum rc search_find(struct expand_ctx *ctx, const struct search_type *type, const char *filename,
-                    const char *key, const char **result, const char *captured[2])
+enum rc search_find(struct expand_ctx *ctx, const struct search_type *type,
+                    const char *filename, const char *key, const char **result,
+                    const char *captured[2])
 {
     struct request r = { .search = ctx->exim->search,
                          .ctx = ctx,

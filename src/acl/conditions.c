@@ -22,7 +22,8 @@ static enum acl_result expand_word(struct acl_run *r, const struct acl_item *c, 
     if (rc == EXPAND_FORCED)
         return COND_FALSE;
     const char *why = r->ctx->err.msg == NULL ? "" : r->ctx->err.msg;
-    return acl_run_error(r, "failed to expand ACL string \"%s\": %s", c->words[i]->text, why);
+    return acl_run_error(r, "failed to expand ACL string \"%s\": %s", c->words[i]->text,
+                         why);
 }
 
 static enum acl_result of_verdict(struct acl_run *r, const struct acl_verdict *v)
@@ -57,7 +58,8 @@ static bool is_inline(struct acl_run *r, const char *first)
     return *first != '/' && (acl == NULL || strcmp(acl->name, "inline") == 0);
 }
 
-enum acl_result acl_condition_acl(struct acl_run *r, const struct acl_item *c, const char *arg)
+enum acl_result acl_condition_acl(struct acl_run *r, const struct acl_item *c,
+                                  const char *arg)
 {
     const char *words[ACL_ARG_MAX + 1] = { "" };
 
@@ -65,7 +67,8 @@ enum acl_result acl_condition_acl(struct acl_run *r, const struct acl_item *c, c
     for (int i = 0; i < c->nwords; i++) {
         enum acl_result rc = expand_word(r, c, i, &words[i]);
 
-        if (rc == COND_FALSE) /* forced failure: the condition is ignored, negated or not */
+        if (rc ==
+            COND_FALSE) /* forced failure: the condition is ignored, negated or not */
             return c->negated ? COND_FALSE : COND_TRUE;
         if (rc != COND_TRUE)
             return rc;
@@ -83,7 +86,8 @@ enum acl_result acl_condition_acl(struct acl_run *r, const struct acl_item *c, c
 
 /* ---- strings ---- */
 
-enum acl_result acl_condition_condition(struct acl_run *r, const struct acl_item *c, const char *arg)
+enum acl_result acl_condition_condition(struct acl_run *r, const struct acl_item *c,
+                                        const char *arg)
 {
     (void)c;
     size_t digits = strspn(*arg == '-' ? arg + 1 : arg, "0123456789");
@@ -105,7 +109,8 @@ enum acl_result acl_condition_authenticated(struct acl_run *r, const struct acl_
     (void)arg;
     if (s == NULL || s->host_authenticated == NULL)
         return COND_FALSE;
-    return acl_run_matched(r, match_local_part(r->ctx, c->list, s->host_authenticated, true, NULL));
+    return acl_run_matched(
+        r, match_local_part(r->ctx, c->list, s->host_authenticated, true, NULL));
 }
 
 /* The name of the suite: what stands between the colons of "TLS1.3:suite:bits". */
@@ -118,16 +123,17 @@ static const char *suite_name(struct arena *a, const char *cipher)
     return arena_strndup(a, colon + 1, strcspn(colon + 1, ":"));
 }
 
-enum acl_result acl_condition_encrypted(struct acl_run *r, const struct acl_item *c, const char *arg)
+enum acl_result acl_condition_encrypted(struct acl_run *r, const struct acl_item *c,
+                                        const char *arg)
 {
     const struct session *s = r->ctx->session;
 
     (void)arg;
     if (s == NULL || !s->tls_in.active || s->tls_in.cipher == NULL)
         return COND_FALSE;
-    return acl_run_matched(r, match_local_part(r->ctx, c->list,
-                                               suite_name(r->ctx->arena, s->tls_in.cipher), true,
-                                               NULL));
+    return acl_run_matched(
+        r, match_local_part(r->ctx, c->list, suite_name(r->ctx->arena, s->tls_in.cipher),
+                            true, NULL));
 }
 
 /* ---- lists ---- */
@@ -139,7 +145,9 @@ static const char *text_or_empty(const char *s)
 
 static const char *current_domain(const struct expand_ctx *ctx)
 {
-    return ctx->domain != NULL ? ctx->domain : ctx->addr == NULL ? "" : text_or_empty(ctx->addr->domain);
+    return ctx->domain != NULL ? ctx->domain
+           : ctx->addr == NULL ? ""
+                               : text_or_empty(ctx->addr->domain);
 }
 
 static const char *current_local_part(const struct expand_ctx *ctx)
@@ -154,12 +162,13 @@ static const char *sender(const struct expand_ctx *ctx)
     return ctx->message == NULL ? "" : text_or_empty(ctx->message->sender);
 }
 
-enum acl_result acl_condition_domains(struct acl_run *r, const struct acl_item *c, const char *arg)
+enum acl_result acl_condition_domains(struct acl_run *r, const struct acl_item *c,
+                                      const char *arg)
 {
     (void)arg;
     r->ctx->domain_data = NULL;
-    return acl_run_matched(r, match_domain(r->ctx, c->list, current_domain(r->ctx),
-                                           &r->ctx->domain_data));
+    return acl_run_matched(
+        r, match_domain(r->ctx, c->list, current_domain(r->ctx), &r->ctx->domain_data));
 }
 
 enum acl_result acl_condition_local_parts(struct acl_run *r, const struct acl_item *c,
@@ -167,11 +176,13 @@ enum acl_result acl_condition_local_parts(struct acl_run *r, const struct acl_it
 {
     (void)arg;
     r->ctx->local_part_data = NULL;
-    return acl_run_matched(r, match_local_part(r->ctx, c->list, current_local_part(r->ctx), true,
-                                               &r->ctx->local_part_data));
+    return acl_run_matched(r,
+                           match_local_part(r->ctx, c->list, current_local_part(r->ctx),
+                                            true, &r->ctx->local_part_data));
 }
 
-enum acl_result acl_condition_hosts(struct acl_run *r, const struct acl_item *c, const char *arg)
+enum acl_result acl_condition_hosts(struct acl_run *r, const struct acl_item *c,
+                                    const char *arg)
 {
     const char *data = NULL;
     enum rc rc = match_session_host(r->ctx, c->list, &data);
@@ -185,19 +196,22 @@ enum acl_result acl_condition_hosts(struct acl_run *r, const struct acl_item *c,
 enum acl_result acl_condition_recipients(struct acl_run *r, const struct acl_item *c,
                                          const char *arg)
 {
-    const char *address = r->ctx->addr == NULL ? "" : text_or_empty(r->ctx->addr->address);
+    const char *address =
+        r->ctx->addr == NULL ? "" : text_or_empty(r->ctx->addr->address);
 
     (void)arg;
     r->ctx->recipient_data = NULL;
-    return acl_run_matched(r, match_address(r->ctx, c->list, address, true, &r->ctx->recipient_data));
+    return acl_run_matched(
+        r, match_address(r->ctx, c->list, address, true, &r->ctx->recipient_data));
 }
 
-enum acl_result acl_condition_senders(struct acl_run *r, const struct acl_item *c, const char *arg)
+enum acl_result acl_condition_senders(struct acl_run *r, const struct acl_item *c,
+                                      const char *arg)
 {
     (void)arg;
     r->ctx->sender_data = NULL;
-    return acl_run_matched(r, match_address(r->ctx, c->list, sender(r->ctx), true,
-                                            &r->ctx->sender_data));
+    return acl_run_matched(
+        r, match_address(r->ctx, c->list, sender(r->ctx), true, &r->ctx->sender_data));
 }
 
 enum acl_result acl_condition_sender_domains(struct acl_run *r, const struct acl_item *c,
@@ -206,5 +220,6 @@ enum acl_result acl_condition_sender_domains(struct acl_run *r, const struct acl
     const char *at = strrchr(sender(r->ctx), '@');
 
     (void)arg;
-    return acl_run_matched(r, match_domain(r->ctx, c->list, at == NULL ? "" : at + 1, NULL));
+    return acl_run_matched(r,
+                           match_domain(r->ctx, c->list, at == NULL ? "" : at + 1, NULL));
 }

@@ -21,8 +21,8 @@
 #include "message.h"
 #include "session.h"
 
-/* options: what follows the name, "" or "/...". False: a syntax error. r NULL: only a look at the
- * text while the configuration is read. */
+/* options: what follows the name, "" or "/...". False: a syntax error. r NULL: only a
+ * look at the text while the configuration is read. */
 typedef bool control_fn(struct acl_run *r, const char *options);
 
 struct control {
@@ -34,13 +34,13 @@ struct control {
 
 /* ---- of the connection ---- */
 
-#define SESSION_CONTROL(fn, member, value)                                                       \
-    static bool fn(struct acl_run *r, const char *options)                                       \
-    {                                                                                            \
-        (void)options;                                                                           \
-        if (r != NULL && r->ctx->session != NULL)                                                \
-            r->ctx->session->member = value;                                                     \
-        return true;                                                                             \
+#define SESSION_CONTROL(fn, member, value)                                               \
+    static bool fn(struct acl_run *r, const char *options)                               \
+    {                                                                                    \
+        (void)options;                                                                   \
+        if (r != NULL && r->ctx->session != NULL)                                        \
+            r->ctx->session->member = value;                                             \
+        return true;                                                                     \
     }
 SESSION_CONTROL(allow_auth_unadvertised, allow_auth_unadvertised, true)
 SESSION_CONTROL(enforce_sync, enforce_sync_off, false)
@@ -97,13 +97,16 @@ static bool dscp(struct acl_run *r, const char *options)
     if (r == NULL || r->ctx->session == NULL || r->ctx->session->host_address == NULL)
         return true;
     if (tos < 0) {
-        acl_run_log(r, LOG_MAIN, "acl: unknown or not supported DSCP value \"%s\"", options + 1);
+        acl_run_log(r, LOG_MAIN, "acl: unknown or not supported DSCP value \"%s\"",
+                    options + 1);
         return true;
     }
     bool v6 = strchr(r->ctx->session->host_address, ':') != NULL;
     int fd = r->ctx->session->fd;
-    if (setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TCLASS : IP_TOS, &tos, sizeof(tos)) < 0)
-        acl_run_log(r, LOG_MAIN, "failed to set input DSCP[%s]: %s", options + 1, strerror(errno));
+    if (setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TCLASS : IP_TOS, &tos,
+                   sizeof(tos)) < 0)
+        acl_run_log(r, LOG_MAIN, "failed to set input DSCP[%s]: %s", options + 1,
+                    strerror(errno));
     return true;
 }
 
@@ -116,7 +119,8 @@ static const char *debug_log_path(struct acl_run *r, const char *tag)
     const struct config *cfg = ctx->exim->config;
     const char *path = "";
 
-    if (cfg->main.log_file_path == NULL || expand(ctx, cfg->main.log_file_path, &path) != EXPAND_OK)
+    if (cfg->main.log_file_path == NULL ||
+        expand(ctx, cfg->main.log_file_path, &path) != EXPAND_OK)
         path = "";
     const char *slash = *path == '/' ? strrchr(path, '/') : NULL;
     for (const char *p = tag; *p != '\0'; p++)
@@ -375,7 +379,8 @@ bool acl_control_check(struct arena *a, const char *arg, struct err *err)
     return true;
 }
 
-enum acl_result acl_control(struct acl_run *r, const struct acl_item *item, const char *arg)
+enum acl_result acl_control(struct acl_run *r, const struct acl_item *item,
+                            const char *arg)
 {
     const char *options;
     struct err err = { 0 };
@@ -385,7 +390,8 @@ enum acl_result acl_control(struct acl_run *r, const struct acl_item *item, cons
     if (!acl_control_check(r->ctx->arena, arg, &err))
         return acl_run_error(r, "%s", err.msg);
     if ((c->forbidden & (1u << r->where)) != 0)
-        return acl_run_error(r, "cannot use \"control=%s\" in %s ACL", c->name, acl_where_name(r->where));
+        return acl_run_error(r, "cannot use \"control=%s\" in %s ACL", c->name,
+                             acl_where_name(r->where));
     if (!c->apply(r, options))
         return acl_run_error(r, "syntax error in \"control=%s\"", arg);
     return COND_TRUE;

@@ -20,11 +20,11 @@ enum { QUERY_MAX = 253, NEGATIVE_SECONDS = 300, CACHED_MAX = 2000 };
 
 /* domain[,domain2][condition]/keys */
 struct dnslist {
-    const char *domain;  /* $dnslist_domain, TXT */
-    const char *check;   /* where addresses are compared: domain, or the second name */
-    const char *values;  /* comma-separated; NULL: any answer will do */
+    const char *domain; /* $dnslist_domain, TXT */
+    const char *check;  /* where addresses are compared: domain, or the second name */
+    const char *values; /* comma-separated; NULL: any answer will do */
     bool mask, all, negated;
-    const char *keys;    /* NULL: the client's address */
+    const char *keys; /* NULL: the client's address */
 };
 
 enum on_defer { DEFER_EXCLUDE, DEFER_INCLUDE, DEFER_RETURN };
@@ -51,7 +51,8 @@ static bool is_usable(const char *name)
     return *name != '\0';
 }
 
-static void store_answer(struct cached *c, struct arena *a, const struct dns_answer *answer)
+static void store_answer(struct cached *c, struct arena *a,
+                         const struct dns_answer *answer)
 {
     struct ip *ips = arena_new_array(a, struct ip, answer->count);
     int64_t ttl = NEGATIVE_SECONDS;
@@ -71,12 +72,14 @@ static struct cached *query(struct acl_run *r, const char *name)
     struct session *s = r->ctx->session;
     struct arena *a = s != NULL ? s->arena : r->ctx->arena;
     struct dns_answer answer = { 0 };
-    struct cached *c = s == NULL || s->dnslist_cache == NULL ? NULL : hash_find(s->dnslist_cache, name);
+    struct cached *c =
+        s == NULL || s->dnslist_cache == NULL ? NULL : hash_find(s->dnslist_cache, name);
 
     if (c != NULL && c->expires_ms > tod_monotonic_ms())
         return c;
     c = arena_new_obj(a, struct cached);
-    c->rc = is_usable(name) ? dns_query(r->ctx->exim->resolver, r->ctx->arena, name, DNS_T_A, false, &answer)
+    c->rc = is_usable(name) ? dns_query(r->ctx->exim->resolver, r->ctx->arena, name,
+                                        DNS_T_A, false, &answer)
                             : DNS_NOMATCH;
     if (c->rc != DNS_SUCCEED)
         answer.count = 0;
@@ -103,9 +106,11 @@ static const char *text_of(struct acl_run *r, struct cached *c, const char *name
     if (c->text_known)
         return c->text;
     c->text_known = true;
-    if (dns_query(r->ctx->exim->resolver, r->ctx->arena, name, DNS_T_TXT, false, &answer) == DNS_SUCCEED &&
+    if (dns_query(r->ctx->exim->resolver, r->ctx->arena, name, DNS_T_TXT, false,
+                  &answer) == DNS_SUCCEED &&
         answer.count > 0 && answer.records[0].text_part_count > 0)
-        c->text = str_dup(s != NULL ? s->arena : r->ctx->arena, answer.records[0].text_parts[0]);
+        c->text = str_dup(s != NULL ? s->arena : r->ctx->arena,
+                          answer.records[0].text_parts[0]);
     return c->text;
 }
 
@@ -146,8 +151,8 @@ static bool values_match(struct arena *a, const struct dnslist *d, const struct 
 
 /* ---- one key ---- */
 
-static void set_variables(struct acl_run *r, const struct dnslist *d, const char *key, struct cached *c,
-                          const char *name)
+static void set_variables(struct acl_run *r, const struct dnslist *d, const char *key,
+                          struct cached *c, const char *name)
 {
     struct expand_ctx *ctx = r->ctx;
     struct buf b = buf_init(ctx->arena, 64 * 1024);
@@ -163,23 +168,27 @@ static void set_variables(struct acl_run *r, const struct dnslist *d, const char
     ctx->dnslist_text = c->rc == DNS_SUCCEED ? text_of(r, c, name) : NULL;
 }
 
-static enum acl_result deferred(struct acl_run *r, const struct dnslist *d, const char *key, struct cached *c,
-                                const char *name, enum on_defer how)
+static enum acl_result deferred(struct acl_run *r, const struct dnslist *d,
+                                const char *key, struct cached *c, const char *name,
+                                enum on_defer how)
 {
     static const char *const words[] = { [DEFER_EXCLUDE] = "assumed not in list",
                                          [DEFER_INCLUDE] = "assumed in list",
                                          [DEFER_RETURN] = "returned DEFER" };
 
     if (log_wants(r->ctx->exim->log, L_dnslist_defer))
-        acl_run_log(r, LOG_MAIN, "DNS list lookup defer (probably timeout) for %s: %s", name, words[how]);
+        acl_run_log(r, LOG_MAIN, "DNS list lookup defer (probably timeout) for %s: %s",
+                    name, words[how]);
     if (how == DEFER_INCLUDE)
         set_variables(r, d, key, c, name);
-    return how == DEFER_INCLUDE ? COND_TRUE : how == DEFER_RETURN ? COND_DEFER : COND_FALSE;
+    return how == DEFER_INCLUDE  ? COND_TRUE
+           : how == DEFER_RETURN ? COND_DEFER
+                                 : COND_FALSE;
 }
 
 /* prefix: the key, reversed if it is an address. */
-static enum acl_result test_key(struct acl_run *r, const struct dnslist *d, const char *key,
-                                const char *prefix, enum on_defer how)
+static enum acl_result test_key(struct acl_run *r, const struct dnslist *d,
+                                const char *key, const char *prefix, enum on_defer how)
 {
     const char *name = arena_printf(r->ctx->arena, "%s.%s", prefix, d->check);
     struct cached *c = query(r, name);
@@ -208,8 +217,8 @@ static const char *reversed(struct arena *a, const struct ip *ip)
     return zone == NULL ? name : arena_strndup(a, name, (size_t)(zone - name));
 }
 
-static enum acl_result test_text_key(struct acl_run *r, const struct dnslist *d, const char *key,
-                                     enum on_defer how)
+static enum acl_result test_text_key(struct acl_run *r, const struct dnslist *d,
+                                     const char *key, enum on_defer how)
 {
     struct ip ip;
 
@@ -220,7 +229,8 @@ static enum acl_result test_text_key(struct acl_run *r, const struct dnslist *d,
 }
 
 /* A defer counts only if no other key is listed. */
-static enum acl_result test_keys(struct acl_run *r, const struct dnslist *d, enum on_defer how)
+static enum acl_result test_keys(struct acl_run *r, const struct dnslist *d,
+                                 enum on_defer how)
 {
     const struct session *s = r->ctx->session;
     enum acl_result result = COND_FALSE;
@@ -304,7 +314,8 @@ static enum acl_result test_item(struct acl_run *r, const char *item, enum on_de
     struct dnslist d = parse_item(r->ctx->arena, item);
 
     if (is_odd(d.domain) || is_odd(d.check))
-        acl_run_log(r, LOG_MAIN | LOG_PANIC, "dnslists domain \"%s\" contains strange characters - is this right?",
+        acl_run_log(r, LOG_MAIN | LOG_PANIC,
+                    "dnslists domain \"%s\" contains strange characters - is this right?",
                     is_odd(d.domain) ? d.domain : d.check);
     return test_keys(r, &d, how);
 }
@@ -323,7 +334,8 @@ enum acl_result acl_dnslists(struct acl_run *r, const struct acl_item *c, const 
         } else if (strcmp(item, "+defer_unknown") == 0) {
             how = DEFER_RETURN;
         } else if (*item == '+') {
-            acl_run_log(r, LOG_MAIN | LOG_PANIC, "unknown item in dnslist (ignored): %s", item);
+            acl_run_log(r, LOG_MAIN | LOG_PANIC, "unknown item in dnslist (ignored): %s",
+                        item);
         } else if (*item != '\0') {
             enum acl_result rc = test_item(r, item, how);
 

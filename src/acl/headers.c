@@ -54,7 +54,8 @@ static void ask_for(struct message *m, const char *s, size_t len)
     const char *text = arena_strndup(m->arena, s, len);
     enum place place = take_place(&text);
 
-    text = arena_printf(m->arena, "%s%s\n", is_header(text, strlen(text)) ? "" : "X-ACL-Warn: ", text);
+    text = arena_printf(m->arena, "%s%s\n",
+                        is_header(text, strlen(text)) ? "" : "X-ACL-Warn: ", text);
     struct header **end = &m->acl_added;
     for (; *end != NULL; end = &(*end)->next)
         if ((*end)->type == (int)place && strcmp((*end)->text, text) == 0)
@@ -74,7 +75,8 @@ static void ask_for_all(struct message *m, const char *text)
     while (left > 0) {
         size_t len = 0;
 
-        while (len < left && (text[len] != '\n' || (len + 1 < left && is_blank(text[len + 1]))))
+        while (len < left &&
+               (text[len] != '\n' || (len + 1 < left && is_blank(text[len + 1]))))
             len++;
         if (len > 0)
             ask_for(m, text, len);
@@ -84,7 +86,8 @@ static void ask_for_all(struct message *m, const char *text)
     }
 }
 
-enum acl_result acl_headers_add(struct acl_run *r, const struct acl_item *c, const char *arg)
+enum acl_result acl_headers_add(struct acl_run *r, const struct acl_item *c,
+                                const char *arg)
 {
     (void)c;
     if (r->ctx->message != NULL)
@@ -98,7 +101,8 @@ void acl_headers_warn(struct acl_run *r, const char *text)
         ask_for_all(r->ctx->message, text);
 }
 
-enum acl_result acl_headers_remove(struct acl_run *r, const struct acl_item *c, const char *arg)
+enum acl_result acl_headers_remove(struct acl_run *r, const struct acl_item *c,
+                                   const char *arg)
 {
     struct message *m = r->ctx->message;
 
@@ -118,8 +122,9 @@ static bool is_resent(const struct header *h)
     return cstr_istarts(h->text, "resent-");
 }
 
-/* The line that the new one follows; NULL: it becomes the first. Received: lines are a block, wherever it
- * begins; the other place is before the first line that is not one of them or Resent-. */
+/* The line that the new one follows; NULL: it becomes the first. Received: lines are a
+ * block, wherever it begins; the other place is before the first line that is not one of
+ * them or Resent-. */
 static struct header *predecessor(const struct header_list *l, enum place place)
 {
     struct header *last = NULL;
@@ -135,11 +140,15 @@ static struct header *predecessor(const struct header_list *l, enum place place)
     return last;
 }
 
-static void insert_after(struct header_list *l, struct arena *a, struct header *prev, const char *text)
+static void insert_after(struct header_list *l, struct arena *a, struct header *prev,
+                         const char *text)
 {
     struct header *h = arena_new_obj(a, struct header);
 
-    *h = (struct header){ .next = prev->next, .type = header_type_of(text), .len = strlen(text), .text = text };
+    *h = (struct header){ .next = prev->next,
+                          .type = header_type_of(text),
+                          .len = strlen(text),
+                          .text = text };
     prev->next = h;
     if (h->next == NULL)
         l->tail = &h->next;

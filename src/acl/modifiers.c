@@ -22,7 +22,8 @@
 #include "message.h"
 #include "session.h"
 
-enum acl_result acl_modifier_continue(struct acl_run *r, const struct acl_item *c, const char *arg)
+enum acl_result acl_modifier_continue(struct acl_run *r, const struct acl_item *c,
+                                      const char *arg)
 {
     (void)r;
     (void)c;
@@ -35,9 +36,10 @@ enum acl_result acl_modifier_continue(struct acl_run *r, const struct acl_item *
 bool acl_modifier_delay_check(struct arena *a, const char *arg, struct err *err)
 {
     if (tod_interval_parse(arg) < 0)
-        return err_set(err, a,
-                       "syntax error in argument for \"delay\" modifier: \"%s\" is not a time value",
-                       arg);
+        return err_set(
+            err, a,
+            "syntax error in argument for \"delay\" modifier: \"%s\" is not a time value",
+            arg);
     return true;
 }
 
@@ -57,7 +59,8 @@ static void wait_seconds(long seconds)
     }
 }
 
-enum acl_result acl_modifier_delay(struct acl_run *r, const struct acl_item *c, const char *arg)
+enum acl_result acl_modifier_delay(struct acl_run *r, const struct acl_item *c,
+                                   const char *arg)
 {
     struct session *s = r->ctx->session;
     struct err err = { 0 };
@@ -70,7 +73,8 @@ enum acl_result acl_modifier_delay(struct acl_run *r, const struct acl_item *c, 
         return COND_TRUE;
     if (r->ctx->exim->host_checking || (s != NULL && s->host_checking)) {
         fprintf(stderr,
-                ">>> delay modifier requests %ld-second delay\n>>> delay skipped in -bh checking mode\n",
+                ">>> delay modifier requests %ld-second delay\n>>> delay skipped in -bh "
+                "checking mode\n",
                 seconds);
         return COND_TRUE;
     }
@@ -101,21 +105,23 @@ static const char *log_names(struct arena *a, const char *list, char sep, unsign
     return NULL;
 }
 
-enum acl_result acl_modifier_log_reject_target(struct acl_run *r, const struct acl_item *c,
-                                               const char *arg)
+enum acl_result acl_modifier_log_reject_target(struct acl_run *r,
+                                               const struct acl_item *c, const char *arg)
 {
     unsigned dest;
     const char *unknown = log_names(r->ctx->arena, arg, ':', &dest);
 
     (void)c;
     if (unknown != NULL)
-        acl_run_log(r, LOG_MAIN | LOG_PANIC, "unknown log name \"%s\" in \"log_reject_target\" in %s ACL",
-                    unknown, acl_where_name(r->where));
+        acl_run_log(r, LOG_MAIN | LOG_PANIC,
+                    "unknown log name \"%s\" in \"log_reject_target\" in %s ACL", unknown,
+                    acl_where_name(r->where));
     r->log_reject_target = dest;
     return COND_TRUE;
 }
 
-enum acl_result acl_modifier_logwrite(struct acl_run *r, const struct acl_item *c, const char *arg)
+enum acl_result acl_modifier_logwrite(struct acl_run *r, const struct acl_item *c,
+                                      const char *arg)
 {
     unsigned dest = 0;
     const char *text = arg;
@@ -123,10 +129,13 @@ enum acl_result acl_modifier_logwrite(struct acl_run *r, const struct acl_item *
     (void)c;
     if (*arg == ':') {
         const char *end = strchr(arg + 1, ':');
-        const char *names = end == NULL ? NULL : arena_strndup(r->ctx->arena, arg + 1, (size_t)(end - arg - 1));
+        const char *names =
+            end == NULL ? NULL
+                        : arena_strndup(r->ctx->arena, arg + 1, (size_t)(end - arg - 1));
 
         if (names == NULL || log_names(r->ctx->arena, names, ',', &dest) != NULL)
-            acl_run_log(r, LOG_MAIN | LOG_PANIC, "unknown log name in \"%s\" in \"logwrite\" in %s ACL", arg,
+            acl_run_log(r, LOG_MAIN | LOG_PANIC,
+                        "unknown log name in \"%s\" in \"logwrite\" in %s ACL", arg,
                         acl_where_name(r->where));
         if (names == NULL)
             return COND_TRUE;
@@ -138,7 +147,8 @@ enum acl_result acl_modifier_logwrite(struct acl_run *r, const struct acl_item *
 
 /* ---- set ---- */
 
-static void set_variable(struct arena *a, struct hash **vars, const char *name, const char *value)
+static void set_variable(struct arena *a, struct hash **vars, const char *name,
+                         const char *value)
 {
     if (*vars == NULL)
         *vars = hash_new(a, false);
@@ -148,7 +158,8 @@ static void set_variable(struct arena *a, struct hash **vars, const char *name, 
     hash_put(*vars, name, (void *)(uintptr_t)copy);
 }
 
-enum acl_result acl_modifier_set(struct acl_run *r, const struct acl_item *c, const char *arg)
+enum acl_result acl_modifier_set(struct acl_run *r, const struct acl_item *c,
+                                 const char *arg)
 {
     struct session *s = r->ctx->session;
     struct message *m = r->ctx->message;
@@ -167,28 +178,33 @@ enum acl_result acl_modifier_set(struct acl_run *r, const struct acl_item *c, co
 
 /* ---- udpsend ---- */
 
-static enum acl_result send_udp(struct acl_run *r, const struct ip *ip, long port, const char *text)
+static enum acl_result send_udp(struct acl_run *r, const struct ip *ip, long port,
+                                const char *text)
 {
     struct sockaddr_storage to;
     socklen_t len = ip_to_sockaddr(ip, (uint16_t)port, &to);
     int fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    ssize_t n = fd < 0 ? -1 : sendto(fd, text, strlen(text), 0, (struct sockaddr *)&to, len);
+    ssize_t n =
+        fd < 0 ? -1 : sendto(fd, text, strlen(text), 0, (struct sockaddr *)&to, len);
     int saved = errno;
 
     if (fd >= 0)
         (void)fd_close(fd);
     if (n < 0)
-        return acl_run_defer(r, "\"udpsend\" modifier: failed to send: %s", strerror(saved));
+        return acl_run_defer(r, "\"udpsend\" modifier: failed to send: %s",
+                             strerror(saved));
     if ((size_t)n < strlen(text))
         return acl_run_defer(r, "\"udpsend\" modifier: only part of the packet was sent");
     return COND_TRUE;
 }
 
-enum acl_result acl_modifier_udpsend(struct acl_run *r, const struct acl_item *c, const char *arg)
+enum acl_result acl_modifier_udpsend(struct acl_run *r, const struct acl_item *c,
+                                     const char *arg)
 {
     struct arena *a = r->ctx->arena;
     struct list_iter it = list_begin(arg, ':');
-    const char *host = list_next(&it, a), *port = list_next(&it, a), *text = cstr_skip_space(it.at);
+    const char *host = list_next(&it, a), *port = list_next(&it, a),
+               *text = cstr_skip_space(it.at);
     struct ip_list ips = { 0 };
     struct err err = { 0 };
     long number;

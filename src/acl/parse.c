@@ -18,10 +18,11 @@ struct parser {
     const struct acl_item **item_end;
 };
 
-static const char *const verbs[] = { [VERB_ACCEPT] = "accept",   [VERB_DEFER] = "defer",
-                                     [VERB_DENY] = "deny",       [VERB_DISCARD] = "discard",
-                                     [VERB_DROP] = "drop",       [VERB_REQUIRE] = "require",
-                                     [VERB_WARN] = "warn" };
+static const char *const verbs[] = {
+    [VERB_ACCEPT] = "accept",   [VERB_DEFER] = "defer", [VERB_DENY] = "deny",
+    [VERB_DISCARD] = "discard", [VERB_DROP] = "drop",   [VERB_REQUIRE] = "require",
+    [VERB_WARN] = "warn"
+};
 
 const char *acl_parse_verb_name(enum acl_verb v)
 {
@@ -66,12 +67,14 @@ static const char *word_end(const char *s)
 
 static bool compile_words(struct parser *p, struct acl_item *c)
 {
-    const struct expr **words = arena_new_array(p->a, const struct expr *, ACL_ARG_MAX + 2);
+    const struct expr **words =
+        arena_new_array(p->a, const struct expr *, ACL_ARG_MAX + 2);
 
     for (const char *s = c->text; *s != '\0' && c->nwords < ACL_ARG_MAX + 1;) {
         const char *end = word_end(s);
 
-        words[c->nwords] = expr_compile(p->a, arena_strndup(p->a, s, (size_t)(end - s)), p->err);
+        words[c->nwords] =
+            expr_compile(p->a, arena_strndup(p->a, s, (size_t)(end - s)), p->err);
         if (words[c->nwords++] == NULL)
             return false;
         s = cstr_skip_space(end);
@@ -92,7 +95,8 @@ static bool compile_expr(struct parser *p, struct acl_item *c)
 
     c->expr = expr_compile(p->a, c->text, &why);
     if (c->expr == NULL)
-        return err_set(p->err, p->a, "failed to expand ACL string \"%s\": %s", c->text, why.msg);
+        return err_set(p->err, p->a, "failed to expand ACL string \"%s\": %s", c->text,
+                       why.msg);
     if (c->expr->constant != NULL && c->row->check != NULL)
         return c->row->check(p->a, c->expr->constant, p->err);
     return true;
@@ -124,7 +128,8 @@ static bool compile_argument(struct parser *p, struct acl_item *c)
 /* ---- lines ---- */
 
 /* "acl_c0" or "acl_m_name" after set. */
-static bool take_variable(struct parser *p, const char *line, const char **s, struct acl_item *c)
+static bool take_variable(struct parser *p, const char *line, const char **s,
+                          struct acl_item *c)
 {
     const char *start = *s = cstr_skip_space(*s);
     size_t shown = strlen(line);
@@ -167,10 +172,11 @@ static bool check_use(struct parser *p, const struct acl_item *c)
     enum acl_verb v = p->statement->verb;
 
     if (c->negated && c->row->modifier)
-        return err_set(p->err, p->a, "ACL error: negation is not allowed with \"%s\"", c->row->name);
+        return err_set(p->err, p->a, "ACL error: negation is not allowed with \"%s\"",
+                       c->row->name);
     if (c->row->argument == ARG_NONE && v != VERB_ACCEPT && v != VERB_DISCARD)
-        return err_set(p->err, p->a, "ACL error: \"%s\" is not allowed with \"%s\"", c->row->name,
-                       verbs[v]);
+        return err_set(p->err, p->a, "ACL error: \"%s\" is not allowed with \"%s\"",
+                       c->row->name, verbs[v]);
     return true;
 }
 
@@ -188,7 +194,8 @@ static bool add_item(struct parser *p, const char *line)
         const char *what = acl_words_unbuilt(word);
 
         if (what != NULL)
-            return err_set(p->err, p->a, "ACL condition/modifier \"%s\" is not built: %s", word, what);
+            return err_set(p->err, p->a, "ACL condition/modifier \"%s\" is not built: %s",
+                           word, what);
         return err_set(p->err, p->a, "unknown ACL condition/modifier in \"%s\"", line);
     }
     if (!check_use(p, c))
@@ -202,7 +209,8 @@ static bool add_item(struct parser *p, const char *line)
     return true;
 }
 
-/* A line begins with a verb (and maybe the first condition) or goes on with the statement. */
+/* A line begins with a verb (and maybe the first condition) or goes on with the
+ * statement. */
 static bool add_line(struct parser *p, const char *line)
 {
     const char *rest = line, *word = take_word(p, &rest);
@@ -225,15 +233,17 @@ static bool add_line(struct parser *p, const char *line)
 static struct parser start(struct arena *a, const char *name, const struct config *cfg,
                            struct err *err)
 {
-    struct parser p = { .a = a, .cfg = cfg, .err = err, .acl = arena_new_obj(a, struct acl) };
+    struct parser p = {
+        .a = a, .cfg = cfg, .err = err, .acl = arena_new_obj(a, struct acl)
+    };
 
     p.acl->name = arena_strdup(a, name);
     p.statement_end = &p.acl->statements;
     return p;
 }
 
-struct acl *acl_parse(struct arena *a, const char *name, const char *const *lines, int nlines,
-                      const struct config *cfg, struct err *err)
+struct acl *acl_parse(struct arena *a, const char *name, const char *const *lines,
+                      int nlines, const struct config *cfg, struct err *err)
 {
     struct parser p = start(a, name, cfg, err);
 
@@ -245,7 +255,8 @@ struct acl *acl_parse(struct arena *a, const char *name, const char *const *line
 
 /* ---- text of a file or an inline ACL ---- */
 
-/* The next logical line: continuations joined, comments and empty lines left out; NULL at the end. */
+/* The next logical line: continuations joined, comments and empty lines left out; NULL at
+ * the end. */
 static const char *next_line(struct arena *a, const char **at)
 {
     struct buf b = buf_init(a, 1024 * 1024);
@@ -269,7 +280,8 @@ static const char *next_line(struct arena *a, const char **at)
     return b.len == 0 ? NULL : buf_cstr(&b);
 }
 
-struct acl *acl_parse_text(struct arena *a, const char *name, const char *text, struct err *err)
+struct acl *acl_parse_text(struct arena *a, const char *name, const char *text,
+                           struct err *err)
 {
     struct parser p = start(a, name, NULL, err);
     const char *line;

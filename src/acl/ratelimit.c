@@ -18,9 +18,14 @@
 #include "message.h"
 #include "session.h"
 
-/* The set of unique events is a Bloom filter as Exim keeps it, so that both can use one database:
- * eight bits a key, two bytes for each event of the limit. */
-enum { BLOOM_HASHES = 8, BLOOM_MIN = 40, BLOOM_PER_EVENT = 2, BLOOM_MAX = 4 * 1024 * 1024 };
+/* The set of unique events is a Bloom filter as Exim keeps it, so that both can use one
+ * database: eight bits a key, two bytes for each event of the limit. */
+enum {
+    BLOOM_HASHES = 8,
+    BLOOM_MIN = 40,
+    BLOOM_PER_EVENT = 2,
+    BLOOM_MAX = 4 * 1024 * 1024
+};
 
 enum per { PER_DEFAULT, PER_CONN, PER_MAIL, PER_BYTE, PER_RCPT, PER_ADDR, PER_CMD };
 enum mode { MODE_DEFAULT, MODE_LEAKY, MODE_STRICT, MODE_READONLY };
@@ -57,7 +62,8 @@ static bool parse_number(const char *s, double *out)
 
 static bool bad(struct arena *a, struct err *err, const char *what, const char *why)
 {
-    return err_set(err, a, "error in arguments to \"ratelimit\" condition: %s%s", what, why);
+    return err_set(err, a, "error in arguments to \"ratelimit\" condition: %s%s", what,
+                   why);
 }
 
 static bool set_per(struct arena *a, struct rule *r, enum per per, struct err *err)
@@ -116,12 +122,15 @@ static bool parse(struct arena *a, const char *text, struct rule *r, struct err 
     if (r->limit_text == NULL)
         return bad(a, err, "sender rate limit not set", "");
     if (!parse_number(r->limit_text, &r->limit))
-        return bad(a, err, arena_printf(a, "\"%s\"", r->limit_text), " is not a positive number");
+        return bad(a, err, arena_printf(a, "\"%s\"", r->limit_text),
+                   " is not a positive number");
     r->period_text = list_next(&it, a);
     r->period = r->period_text == NULL ? -1 : tod_interval_parse(r->period_text);
     if (r->period <= 0)
-        return bad(a, err, arena_printf(a, "\"%s\"", r->period_text == NULL ? "NULL" : r->period_text),
-                   " is not a time value");
+        return bad(
+            a, err,
+            arena_printf(a, "\"%s\"", r->period_text == NULL ? "NULL" : r->period_text),
+            " is not a time value");
     while ((item = list_next(&it, a)) != NULL)
         if (!parse_option(a, r, item, err))
             return false;
@@ -164,10 +173,12 @@ static bool settle_mode(struct acl_run *r, struct rule *rule, struct err *err)
         rule->mode = MODE_READONLY;
     if (rule->mode == MODE_READONLY)
         return true;
-    return bad(r->ctx->arena, err, arena_printf(r->ctx->arena, "\"%s\"", measures[rule->per].name),
-               arena_printf(r->ctx->arena,
-                            " must not have /leaky or /strict option, or cannot be used in %s ACL",
-                            acl_where_name(r->where)));
+    return bad(r->ctx->arena, err,
+               arena_printf(r->ctx->arena, "\"%s\"", measures[rule->per].name),
+               arena_printf(
+                   r->ctx->arena,
+                   " must not have /leaky or /strict option, or cannot be used in %s ACL",
+                   acl_where_name(r->where)));
 }
 
 static void settle_count(struct acl_run *r, struct rule *rule)
@@ -192,8 +203,9 @@ static const char *database_key(struct acl_run *r, const struct rule *rule)
 
     if (key == NULL)
         key = s != NULL && s->host_address != NULL ? s->host_address : "";
-    return arena_printf(r->ctx->arena, "%s/%s/%s%s", rule->period_text, measures[rule->per].name,
-                        rule->unique != NULL ? "unique/" : "", key);
+    return arena_printf(r->ctx->arena, "%s/%s/%s%s", rule->period_text,
+                        measures[rule->per].name, rule->unique != NULL ? "unique/" : "",
+                        key);
 }
 
 /* ---- unique events ---- */
@@ -202,17 +214,20 @@ static unsigned bloom_size(double limit)
 {
     double bytes = floor(limit) * BLOOM_PER_EVENT;
 
-    return bytes < BLOOM_MIN ? BLOOM_MIN : bytes > BLOOM_MAX ? BLOOM_MAX : (unsigned)bytes;
+    return bytes < BLOOM_MIN   ? BLOOM_MIN
+           : bytes > BLOOM_MAX ? BLOOM_MAX
+                               : (unsigned)bytes;
 }
 
 static uint32_t little_endian(const unsigned char *p)
 {
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
+           (uint32_t)p[3] << 24;
 }
 
 /* Sets the bits of key in a copy of the filter; *seen: all were set. */
-static unsigned char *bloom_add(struct arena *a, const unsigned char *bloom, unsigned size, const char *key,
-                                bool *seen)
+static unsigned char *bloom_add(struct arena *a, const unsigned char *bloom,
+                                unsigned size, const char *key, bool *seen)
 {
     unsigned char md5[DIGEST_MAX];
     unsigned char *copy = (unsigned char *)arena_strndup(a, (const char *)bloom, size);
@@ -232,7 +247,8 @@ static unsigned char *bloom_add(struct arena *a, const unsigned char *bloom, uns
     return copy;
 }
 
-static void fresh_bloom(struct arena *a, struct hints_ratelimit *rec, const struct rule *rule, time_t now)
+static void fresh_bloom(struct arena *a, struct hints_ratelimit *rec,
+                        const struct rule *rule, time_t now)
 {
     unsigned size = bloom_size(rule->limit);
 
@@ -242,7 +258,8 @@ static void fresh_bloom(struct arena *a, struct hints_ratelimit *rec, const stru
 }
 
 /* False: this event was counted before. */
-static bool is_new_event(struct arena *a, struct hints_ratelimit *rec, const struct rule *rule, time_t now)
+static bool is_new_event(struct arena *a, struct hints_ratelimit *rec,
+                         const struct rule *rule, time_t now)
 {
     bool seen;
 
@@ -255,8 +272,8 @@ static bool is_new_event(struct arena *a, struct hints_ratelimit *rec, const str
 
 /* ---- the rate ---- */
 
-/* Exponentially smoothed: what was there fades with the period, what is new is spread over the
- * interval since the last event. */
+/* Exponentially smoothed: what was there fades with the period, what is new is spread
+ * over the interval since the last event. */
 static double smooth(double old, double count, double interval, double period)
 {
     double i = interval / period;
@@ -267,15 +284,16 @@ static double smooth(double old, double count, double interval, double period)
     return (1.0 - fade) / i * count + fade * old;
 }
 
-static bool read_record(struct hints_db *db, struct arena *a, const char *key, bool unique,
-                        struct hints_ratelimit *rec)
+static bool read_record(struct hints_db *db, struct arena *a, const char *key,
+                        bool unique, struct hints_ratelimit *rec)
 {
     struct str raw;
 
     return hints_get(db, a, key, &raw) && hints_ratelimit_decode(a, raw, unique, rec);
 }
 
-static double measure(struct acl_run *r, const struct rule *rule, const char *key, struct hints_db *db)
+static double measure(struct acl_run *r, const struct rule *rule, const char *key,
+                      struct hints_db *db)
 {
     struct arena *a = r->ctx->arena;
     struct timespec now = tod_now();
@@ -288,7 +306,9 @@ static double measure(struct acl_run *r, const struct rule *rule, const char *ke
         count = 0.0;
     double interval = (double)(now.tv_sec - rec.time_stamp) +
                       (double)(now.tv_nsec / 1000 - rec.time_usec) / 1e6;
-    rec.rate = known ? smooth(rec.rate, count, interval < 0 ? 0 : interval, (double)rule->period) : count;
+    rec.rate =
+        known ? smooth(rec.rate, count, interval < 0 ? 0 : interval, (double)rule->period)
+              : count;
     rec.time_stamp = now.tv_sec;
     rec.time_usec = (int)(now.tv_nsec / 1000);
     if (!readonly && (rule->mode == MODE_STRICT || rec.rate < rule->limit)) {
@@ -376,7 +396,8 @@ static void set_variables(struct acl_run *r, const struct rule *rule, double rat
     }
 }
 
-enum acl_result acl_ratelimit(struct acl_run *r, const struct acl_item *c, const char *arg)
+enum acl_result acl_ratelimit(struct acl_run *r, const struct acl_item *c,
+                              const char *arg)
 {
     struct rule rule;
     struct err err = { 0 };

@@ -65,8 +65,9 @@ struct texts {
 /* The forbidden word's own words, as Exim says them. */
 static enum acl_result misplaced(struct acl_run *r, const struct acl_item *c)
 {
-    return acl_run_error(r, "cannot %s %s condition in %s ACL", c->row->modifier ? "use" : "test",
-                         c->row->name, acl_where_name(r->where));
+    return acl_run_error(r, "cannot %s %s condition in %s ACL",
+                         c->row->modifier ? "use" : "test", c->row->name,
+                         acl_where_name(r->where));
 }
 
 /* A forced failure makes a condition count as true, negated or not. */
@@ -105,7 +106,8 @@ static enum acl_result negate(enum acl_result rc)
     }
 }
 
-static enum acl_result run_item(struct acl_run *r, const struct acl_item *c, struct texts *t)
+static enum acl_result run_item(struct acl_run *r, const struct acl_item *c,
+                                struct texts *t)
 {
     if (c->row->run == NULL) {
         if (c->row->argument == ARG_NONE)
@@ -116,11 +118,13 @@ static enum acl_result run_item(struct acl_run *r, const struct acl_item *c, str
     }
     if ((c->row->forbidden & (1u << r->where)) != 0)
         return misplaced(r, c);
-    enum acl_result rc = c->row->argument == ARG_EXPAND ? run_expanded(r, c) : c->row->run(r, c, NULL);
+    enum acl_result rc =
+        c->row->argument == ARG_EXPAND ? run_expanded(r, c) : c->row->run(r, c, NULL);
     return c->negated && !c->row->modifier ? negate(rc) : rc;
 }
 
-static enum acl_result run_items(struct acl_run *r, const struct acl_statement *s, struct texts *t)
+static enum acl_result run_items(struct acl_run *r, const struct acl_statement *s,
+                                 struct texts *t)
 {
     enum acl_result rc = COND_TRUE;
 
@@ -143,8 +147,8 @@ static const char *expand_message(struct acl_run *r, const struct acl_item *c)
     if (rc == EXPAND_OK)
         return *text == '\0' ? NULL : text;
     if (rc != EXPAND_FORCED)
-        acl_run_log(r, LOG_MAIN | LOG_PANIC, "failed to expand ACL message \"%s\": %s", c->text,
-                    r->ctx->err.msg == NULL ? "" : r->ctx->err.msg);
+        acl_run_log(r, LOG_MAIN | LOG_PANIC, "failed to expand ACL message \"%s\": %s",
+                    c->text, r->ctx->err.msg == NULL ? "" : r->ctx->err.msg);
     return NULL;
 }
 
@@ -154,7 +158,8 @@ static bool speaks(enum acl_verb v, enum acl_result rc, bool endpass)
     switch (v) {
     case VERB_ACCEPT:
     case VERB_DISCARD:
-        return endpass ? rc == COND_FALSE || rc == COND_DROP : rc == COND_TRUE || rc == COND_DISCARD;
+        return endpass ? rc == COND_FALSE || rc == COND_DROP
+                       : rc == COND_TRUE || rc == COND_DISCARD;
     case VERB_REQUIRE:
         return rc == COND_FALSE || rc == COND_DROP;
     default:
@@ -173,9 +178,10 @@ static void take_messages(struct acl_run *r, const struct texts *t)
     if (log == NULL)
         return;
     size_t len = strcspn(log, "\n");
-    r->log_message = r->log_message == NULL || strcmp(r->log_message, log) == 0
-                         ? arena_strndup(r->ctx->arena, log, len)
-                         : arena_printf(r->ctx->arena, "%.*s: %s", (int)len, log, r->log_message);
+    r->log_message =
+        r->log_message == NULL || strcmp(r->log_message, log) == 0
+            ? arena_strndup(r->ctx->arena, log, len)
+            : arena_printf(r->ctx->arena, "%.*s: %s", (int)len, log, r->log_message);
 }
 
 /* ---- warn ---- */
@@ -200,7 +206,8 @@ bool acl_run_first(struct expand_ctx *ctx, const char *text)
 
 static const char *log_host(struct acl_run *r)
 {
-    return r->ctx->session == NULL ? "" : session_host_and_ident(r->ctx->session, true, true);
+    return r->ctx->session == NULL ? ""
+                                   : session_host_and_ident(r->ctx->session, true, true);
 }
 
 static void warn(struct acl_run *r, const struct texts *t)
@@ -219,21 +226,24 @@ static void warn(struct acl_run *r, const struct texts *t)
 static void warn_skipped(struct acl_run *r)
 {
     if (log_wants(r->ctx->exim->log, L_acl_warn_skipped))
-        acl_run_log(r, LOG_MAIN, "%s Warning: ACL \"warn\" statement skipped: condition test deferred%s%s",
-                    log_host(r), r->log_message == NULL || *r->log_message == '\0' ? "" : ": ",
-                    r->log_message == NULL ? "" : r->log_message);
+        acl_run_log(
+            r, LOG_MAIN,
+            "%s Warning: ACL \"warn\" statement skipped: condition test deferred%s%s",
+            log_host(r), r->log_message == NULL || *r->log_message == '\0' ? "" : ": ",
+            r->log_message == NULL ? "" : r->log_message);
 }
 
 /* ---- verbs ---- */
 
 static bool verb_allowed(enum acl_verb v, enum acl_where where)
 {
-    return v != VERB_DISCARD ||
-           ((AT_MESSAGE | AT(NOTSMTP) | AT(DKIM) | AT(PRDR)) & ~AT(PREDATA) & (1u << where)) != 0;
+    return v != VERB_DISCARD || ((AT_MESSAGE | AT(NOTSMTP) | AT(DKIM) | AT(PRDR)) &
+                                 ~AT(PREDATA) & (1u << where)) != 0;
 }
 
 /* True: the ACL ends with *rc. */
-static bool conclude(struct acl_run *r, enum acl_result got, const struct texts *t, enum acl_rc *rc)
+static bool conclude(struct acl_run *r, enum acl_result got, const struct texts *t,
+                     enum acl_rc *rc)
 {
     if (got == COND_ERROR || (got == COND_DEFER && r->verb != VERB_WARN)) {
         *rc = got == COND_ERROR ? ACL_ERROR : ACL_DEFER;
@@ -242,11 +252,11 @@ static bool conclude(struct acl_run *r, enum acl_result got, const struct texts 
     switch (r->verb) {
     case VERB_ACCEPT:
     case VERB_DISCARD:
-        *rc = got == COND_DISCARD                         ? ACL_DISCARD
+        *rc = got == COND_DISCARD                          ? ACL_DISCARD
               : got == COND_TRUE && r->verb == VERB_ACCEPT ? ACL_ACCEPT
-              : got == COND_TRUE                          ? ACL_DISCARD
-              : got == COND_DROP                          ? ACL_DROP
-                                                          : ACL_DENY;
+              : got == COND_TRUE                           ? ACL_DISCARD
+              : got == COND_DROP                           ? ACL_DROP
+                                                           : ACL_DENY;
         return got == COND_TRUE || got == COND_DISCARD || t->endpass;
     case VERB_DEFER:
         *rc = ACL_DEFER;
@@ -271,13 +281,15 @@ static enum acl_result discard_allowed(struct acl_run *r, enum acl_result got)
 {
     if (got != COND_DISCARD || r->verb == VERB_ACCEPT || r->verb == VERB_DISCARD)
         return got;
-    return acl_run_error(r,
-                         "nested ACL returned \"discard\" for \"%s\" command (only allowed with "
-                         "\"accept\" or \"discard\")",
-                         acl_parse_verb_name(r->verb));
+    return acl_run_error(
+        r,
+        "nested ACL returned \"discard\" for \"%s\" command (only allowed with "
+        "\"accept\" or \"discard\")",
+        acl_parse_verb_name(r->verb));
 }
 
-static bool run_statement(struct acl_run *r, const struct acl_statement *s, enum acl_rc *rc)
+static bool run_statement(struct acl_run *r, const struct acl_statement *s,
+                          enum acl_rc *rc)
 {
     struct texts t = { .endpass = false };
 
@@ -326,37 +338,42 @@ static struct acl_verdict verdict(const struct acl_run *r, enum acl_rc rc)
                              .sender_verified = r->sender_verified };
 
     if (v.log_message == NULL && v.user_message != NULL)
-        v.log_message = arena_strndup(r->ctx->arena, v.user_message, strcspn(v.user_message, "\n"));
+        v.log_message =
+            arena_strndup(r->ctx->arena, v.user_message, strcspn(v.user_message, "\n"));
     return v;
 }
 
 static const char *rc_name(enum acl_rc rc)
 {
-    static const char *const names[] = { [ACL_ACCEPT] = "ACCEPT", [ACL_DISCARD] = "DISCARD",
-                                         [ACL_DENY] = "DENY",     [ACL_DROP] = "DROP",
-                                         [ACL_DEFER] = "DEFER",   [ACL_ERROR] = "ERROR" };
+    static const char *const names[] = {
+        [ACL_ACCEPT] = "ACCEPT", [ACL_DISCARD] = "DISCARD", [ACL_DENY] = "DENY",
+        [ACL_DROP] = "DROP",     [ACL_DEFER] = "DEFER",     [ACL_ERROR] = "ERROR"
+    };
 
     return names[rc];
 }
 
-/* There is nothing left to refuse (manual 43.10); s: the statement that tried, NULL: none did. */
-static enum acl_rc at_the_end(struct acl_run *r, const struct acl_statement *s, enum acl_rc rc)
+/* There is nothing left to refuse (manual 43.10); s: the statement that tried, NULL: none
+ * did. */
+static enum acl_rc at_the_end(struct acl_run *r, const struct acl_statement *s,
+                              enum acl_rc rc)
 {
     if (s == NULL)
         return ACL_ACCEPT;
     if (rc == ACL_ACCEPT || rc == ACL_ERROR || rc == ACL_DISCARD)
         return rc;
-    acl_run_error(r, "QUIT or not-QUIT toplevel ACL may not fail ('%s' verb used incorrectly)",
-                  acl_parse_verb_name(s->verb));
+    acl_run_error(
+        r, "QUIT or not-QUIT toplevel ACL may not fail ('%s' verb used incorrectly)",
+        acl_parse_verb_name(s->verb));
     return ACL_ERROR;
 }
 
-struct acl_verdict acl_run_acl(struct expand_ctx *ctx, enum acl_where where, const struct acl *acl)
+struct acl_verdict acl_run_acl(struct expand_ctx *ctx, enum acl_where where,
+                               const struct acl *acl)
 {
-    struct acl_run r = { .ctx = ctx,
-                         .where = where,
-                         .acl = acl,
-                         .log_reject_target = LOG_MAIN | LOG_REJECT };
+    struct acl_run r = {
+        .ctx = ctx, .where = where, .acl = acl, .log_reject_target = LOG_MAIN | LOG_REJECT
+    };
     int outer = ctx->acl_where;
     enum acl_rc rc = ACL_DENY;
 
@@ -376,7 +393,8 @@ struct acl_verdict acl_run_acl(struct expand_ctx *ctx, enum acl_where where, con
     if (ctx->acl_level == 1 && (where == ACL_WHERE_QUIT || where == ACL_WHERE_NOTQUIT))
         rc = at_the_end(&r, s, rc);
     DEBUG(D_ACL)
-    debug_printf("end of ACL \"%s\": %s%s\n", acl->name, s == NULL ? "implicit " : "", rc_name(rc));
+    debug_printf("end of ACL \"%s\": %s%s\n", acl->name, s == NULL ? "implicit " : "",
+                 rc_name(rc));
     ctx->acl_where = outer;
     ctx->acl_level--;
     return verdict(&r, rc);

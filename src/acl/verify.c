@@ -29,14 +29,21 @@ struct verify {
 
 struct verify_row {
     const char *name;
-    enum { OPTIONS_NONE, OPTIONS_ADDRESS, OPTIONS_DEFER_OK, OPTIONS_BLIND, OPTIONS_DOMAIN } options;
+    enum {
+        OPTIONS_NONE,
+        OPTIONS_ADDRESS,
+        OPTIONS_DEFER_OK,
+        OPTIONS_BLIND,
+        OPTIONS_DOMAIN
+    } options;
     unsigned forbidden;
     enum acl_result (*run)(struct acl_run *r, const struct verify *v);
 };
 
 /* ---- options ---- */
 
-static bool callout_time(struct arena *a, const struct verify *v, const char *s, long *out, struct err *err)
+static bool callout_time(struct arena *a, const struct verify *v, const char *s,
+                         long *out, struct err *err)
 {
     s = cstr_skip_space(s);
     *out = tod_interval_parse(s);
@@ -67,7 +74,8 @@ static const struct { const char *name; unsigned flag; } callout_flags[] = {
 };
 /* clang-format on */
 
-static bool callout_option(struct arena *a, struct verify *v, const char *s, struct err *err)
+static bool callout_option(struct arena *a, struct verify *v, const char *s,
+                           struct err *err)
 {
     const char *value;
 
@@ -81,7 +89,8 @@ static bool callout_option(struct arena *a, struct verify *v, const char *s, str
     if ((value = value_of(s, "mailfrom")) != NULL) {
         if (strcmp(v->row->name, "header_sender") != 0)
             return err_set(err, a,
-                           "\"mailfrom\" is allowed as a callout option only for verify=header_sender "
+                           "\"mailfrom\" is allowed as a callout option only for "
+                           "verify=header_sender "
                            "(detected in ACL condition \"%s\")",
                            v->text);
         v->o.mailfrom = value;
@@ -99,7 +108,8 @@ static bool callout_option(struct arena *a, struct verify *v, const char *s, str
     return callout_time(a, v, s, &v->o.callout, err);
 }
 
-static bool callout_options(struct arena *a, struct verify *v, const char *s, struct err *err)
+static bool callout_options(struct arena *a, struct verify *v, const char *s,
+                            struct err *err)
 {
     struct list_iter it = list_begin(s, ',');
 
@@ -109,7 +119,8 @@ static bool callout_options(struct arena *a, struct verify *v, const char *s, st
     return true;
 }
 
-static bool address_option(struct arena *a, struct verify *v, const char *s, struct err *err)
+static bool address_option(struct arena *a, struct verify *v, const char *s,
+                           struct err *err)
 {
     const char *value = "";
 
@@ -128,7 +139,8 @@ static bool address_option(struct arena *a, struct verify *v, const char *s, str
         v->o.callout = CALLOUT_SECONDS;
         return strcmp(s, "callout") == 0 || callout_options(a, v, value, err);
     } else {
-        return err_set(err, a, "unknown option \"%s\" in ACL condition \"verify %s\"", s, v->text);
+        return err_set(err, a, "unknown option \"%s\" in ACL condition \"verify %s\"", s,
+                       v->text);
     }
     return true;
 }
@@ -152,21 +164,26 @@ static bool one_option(struct arena *a, struct verify *v, const char *s, struct 
         v->address = s;
         return true;
     case OPTIONS_NONE:
-        return err_set(err, a, "unexpected '/' found in \"%s\" (this verify item has no options)", v->text);
+        return err_set(err, a,
+                       "unexpected '/' found in \"%s\" (this verify item has no options)",
+                       v->text);
     }
-    return err_set(err, a, "unknown option \"%s\" in ACL condition \"verify %s\"", s, v->text);
+    return err_set(err, a, "unknown option \"%s\" in ACL condition \"verify %s\"", s,
+                   v->text);
 }
 
 /* ---- address verification ---- */
 
-static void note_failure(struct acl_run *r, const struct verify_result *res, bool is_sender)
+static void note_failure(struct acl_run *r, const struct verify_result *res,
+                         bool is_sender)
 {
     struct session *s = r->ctx->session;
 
     r->log_message = res->message;
     r->user_message = res->user_message;
     if (s != NULL)
-        *(is_sender ? &s->sender_verify_failure : &s->recipient_verify_failure) = res->failure;
+        *(is_sender ? &s->sender_verify_failure : &s->recipient_verify_failure) =
+            res->failure;
 }
 
 static enum acl_result of_rc(struct acl_run *r, enum rc rc, bool defer_ok)
@@ -199,25 +216,31 @@ static enum acl_result verify_recipient(struct acl_run *r, const struct verify *
     return of_rc(r, res.rc, v->o.defer_ok);
 }
 
-static struct verify_result *copy_result(struct arena *a, const struct verify_result *from)
+static struct verify_result *copy_result(struct arena *a,
+                                         const struct verify_result *from)
 {
     struct verify_result *to = arena_new_obj(a, struct verify_result);
 
     *to = *from;
     to->message = from->message == NULL ? NULL : arena_strdup(a, from->message);
-    to->user_message = from->user_message == NULL ? NULL : arena_strdup(a, from->user_message);
-    to->address_data = from->address_data == NULL ? NULL : arena_strdup(a, from->address_data);
+    to->user_message =
+        from->user_message == NULL ? NULL : arena_strdup(a, from->user_message);
+    to->address_data =
+        from->address_data == NULL ? NULL : arena_strdup(a, from->address_data);
     to->addr = NULL; /* lives in the context of the first time */
     return to;
 }
 
 /* Once for each address and set of options while the message is received. */
-static const struct verify_result *verify_once(struct acl_run *r, const struct verify *v, const char *address)
+static const struct verify_result *verify_once(struct acl_run *r, const struct verify *v,
+                                               const char *address)
 {
     struct message *m = r->ctx->message;
     const char *options = strchr(v->text, '/');
-    const char *key = arena_printf(r->ctx->arena, "%s %s", address, options == NULL ? "" : options);
-    const struct verify_result *known = m->verified == NULL ? NULL : hash_find(m->verified, key);
+    const char *key =
+        arena_printf(r->ctx->arena, "%s %s", address, options == NULL ? "" : options);
+    const struct verify_result *known =
+        m->verified == NULL ? NULL : hash_find(m->verified, key);
 
     if (known != NULL)
         return known;
@@ -239,7 +262,8 @@ static void rewrite_sender(struct acl_run *r)
 
     if (m->sender_rewritten || cfg->rewrite_rules == NULL)
         return;
-    const char *address = rewrite_address(r->ctx, cfg->rewrite_rules, m->sender, REWRITE_ENV_FROM, NULL);
+    const char *address =
+        rewrite_address(r->ctx, cfg->rewrite_rules, m->sender, REWRITE_ENV_FROM, NULL);
     m->sender = arena_strdup(m->arena, address);
     m->sender_rewritten = true;
 }
@@ -249,7 +273,8 @@ static enum acl_result verify_sender(struct acl_run *r, const struct verify *v)
     struct message *m = r->ctx->message;
 
     if ((v->o.flags & (VERIFY_CALLOUT_USE_SENDER | VERIFY_CALLOUT_USE_POSTMASTER)) != 0)
-        return acl_run_error(r, "use_sender or use_postmaster cannot be used for a sender verify callout");
+        return acl_run_error(
+            r, "use_sender or use_postmaster cannot be used for a sender verify callout");
     if (m == NULL)
         return COND_TRUE;
     const char *address = v->address;
@@ -274,7 +299,8 @@ static enum acl_result verify_sender(struct acl_run *r, const struct verify *v)
     r->log_message = r->user_message =
         defer ? "Could not complete sender verify" : "Sender verify failed";
     if (defer && res->message != NULL)
-        r->log_message = arena_printf(r->ctx->arena, "%s: %s", r->log_message, res->message);
+        r->log_message =
+            arena_printf(r->ctx->arena, "%s: %s", r->log_message, res->message);
     if (!v->no_details) {
         r->sender_address = address;
         r->sender_verified = res;
@@ -282,7 +308,8 @@ static enum acl_result verify_sender(struct acl_run *r, const struct verify *v)
     return of_rc(r, res->rc, v->o.defer_ok);
 }
 
-static enum acl_result verify_header_sender_item(struct acl_run *r, const struct verify *v)
+static enum acl_result verify_header_sender_item(struct acl_run *r,
+                                                 const struct verify *v)
 {
     const char *which = NULL;
     enum rc rc =
@@ -310,8 +337,9 @@ static enum acl_result verify_certificate(struct acl_run *r, const struct verify
 static enum acl_result verify_helo(struct acl_run *r, const struct verify *v)
 {
     (void)v;
-    return r->ctx->session == NULL ? COND_TRUE
-                                   : of_rc(r, session_helo_verify(r->ctx->session), false);
+    return r->ctx->session == NULL
+               ? COND_TRUE
+               : of_rc(r, session_helo_verify(r->ctx->session), false);
 }
 
 static enum acl_result verify_reverse(struct acl_run *r, const struct verify *v)
@@ -332,7 +360,8 @@ static enum acl_result verify_reverse(struct acl_run *r, const struct verify *v)
 static enum acl_result verify_syntax(struct acl_run *r, const struct verify *v)
 {
     (void)v;
-    return of_rc(r, verify_header_syntax(r->ctx, &r->log_message, &r->user_message), false);
+    return of_rc(r, verify_header_syntax(r->ctx, &r->log_message, &r->user_message),
+                 false);
 }
 
 static enum acl_result verify_names_ascii(struct acl_run *r, const struct verify *v)
@@ -375,7 +404,8 @@ static enum acl_result verify_csa(struct acl_run *r, const struct verify *v)
     const char *domain = v->address != NULL && *v->address != '\0' ? v->address
                          : s->helo_name != NULL                    ? s->helo_name
                                                                    : s->host_address;
-    enum dns_csa csa = dns_csa_verify(r->ctx->exim, r->ctx->arena, domain, s->host_address);
+    enum dns_csa csa =
+        dns_csa_verify(r->ctx->exim, r->ctx->arena, domain, s->host_address);
     s->csa_status = rows[csa].status;
     r->user_message = r->log_message =
         arena_printf(r->ctx->arena, "client SMTP authorization %s", rows[csa].text);
@@ -404,15 +434,18 @@ static const struct verify_row rows[] = {
 
 static bool wrong_item(struct arena *a, const char *text, struct err *err)
 {
-    return err_set(err, a,
-                   "expected \"sender[=address]\", \"recipient\", \"helo\", \"header_syntax\", "
-                   "\"header_sender\", \"header_names_ascii\" or \"reverse_host_lookup\" at start of ACL "
-                   "condition \"verify %s\"",
-                   text);
+    return err_set(
+        err, a,
+        "expected \"sender[=address]\", \"recipient\", \"helo\", \"header_syntax\", "
+        "\"header_sender\", \"header_names_ascii\" or \"reverse_host_lookup\" at start "
+        "of ACL "
+        "condition \"verify %s\"",
+        text);
 }
 
 /* "sender=address" and "header_sender": the word ends at "=", white space or the end. */
-static bool parse_item(struct arena *a, struct verify *v, const char *item, struct err *err)
+static bool parse_item(struct arena *a, struct verify *v, const char *item,
+                       struct err *err)
 {
     size_t len = strcspn(item, "= \t");
     const char *rest = cstr_skip_space(item + len);
@@ -461,6 +494,7 @@ enum acl_result acl_verify(struct acl_run *r, const struct acl_item *c, const ch
     if (!parse(r->ctx->arena, arg, &v, &err))
         return acl_run_error(r, "%s", err.msg);
     if ((v.row->forbidden & (1u << r->where)) != 0)
-        return acl_run_error(r, "cannot verify %s in ACL for %s", v.row->name, acl_where_name(r->where));
+        return acl_run_error(r, "cannot verify %s in ACL for %s", v.row->name,
+                             acl_where_name(r->where));
     return v.row->run(r, &v);
 }

@@ -4,8 +4,8 @@
 #include "base/attr.h"
 
 /* Where Exim refuses them, found by asking it for each word at each place. */
-#define NO_SENDER                                                                               \
-    (AT(AUTH) | AT(CONNECT) | AT(HELO) | AT(MAILAUTH) | AT(QUIT) | AT(ETRN) | AT(EXPN) |           \
+#define NO_SENDER                                                                        \
+    (AT(AUTH) | AT(CONNECT) | AT(HELO) | AT(MAILAUTH) | AT(QUIT) | AT(ETRN) | AT(EXPN) | \
      AT(STARTTLS) | AT(VRFY))
 #define HEADERS (AT_MESSAGE | AT(DKIM) | AT(PRDR) | AT_NONSMTP)
 

@@ -55,13 +55,16 @@ static const char *in_header(struct expand_ctx *ctx, const struct rewrite_rule *
     return value;
 }
 
-static int show(struct expand_ctx *ctx, const struct rewrite_rule *rules, const char *text)
+static int show(struct expand_ctx *ctx, const struct rewrite_rule *rules,
+                const char *text)
 {
     struct parsed_address p;
     const struct config *cfg = ctx->exim->config;
 
-    if (!parse_address(ctx->arena, text, PARSE_ALLOW_DOMAIN_LITERAL | PARSE_ALLOW_UTF8, &p)) {
-        fprintf(stderr, "Syntax error in %s\n%c%s\n", text, to_upper(*p.err), p.err + (*p.err != '\0'));
+    if (!parse_address(ctx->arena, text, PARSE_ALLOW_DOMAIN_LITERAL | PARSE_ALLOW_UTF8,
+                       &p)) {
+        fprintf(stderr, "Syntax error in %s\n%c%s\n", text, to_upper(*p.err),
+                p.err + (*p.err != '\0'));
         return EXIT_SUCCESS;
     }
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -71,8 +74,9 @@ static int show(struct expand_ctx *ctx, const struct rewrite_rule *rules, const 
         if (p.domain == NULL)
             address = arena_printf(ctx->arena, "%s@%s", p.address,
                                    sender ? cfg->qualify_domain : cfg->qualify_recipient);
-        out = rows[i].header == NULL ? rewrite_address(ctx, rules, address, rows[i].which, NULL)
-                                     : in_header(ctx, rules, rows[i].header, text);
+        out = rows[i].header == NULL
+                  ? rewrite_address(ctx, rules, address, rows[i].which, NULL)
+                  : in_header(ctx, rules, rows[i].header, text);
         printf("%s: %s\n", rows[i].label, out);
     }
     return EXIT_SUCCESS;
@@ -102,7 +106,9 @@ int cmd_brw(struct exim *e, const struct cmd_line *c)
             struct parsed_address p;
 
             printf("    SMTP: %s\n",
-                   parse_address(e->arena, out, PARSE_ALLOW_DOMAIN_LITERAL, &p) ? p.address : out);
+                   parse_address(e->arena, out, PARSE_ALLOW_DOMAIN_LITERAL, &p)
+                       ? p.address
+                       : out);
             text = out;
         }
     }

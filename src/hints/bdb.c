@@ -21,8 +21,8 @@ static void silent(const DB_ENV *env, const char *prefix, const char *text)
     (void)text;
 }
 
-/* Hints need not survive a crash of the system: the library writes, but does not sync. (Its
- * DB_NOSYNC would throw the pages away.) */
+/* Hints need not survive a crash of the system: the library writes, but does not sync.
+ * (Its DB_NOSYNC would throw the pages away.) */
 static int no_fsync(int fd)
 {
     (void)fd;
@@ -106,7 +106,8 @@ static bool bdb_del(void *handle, struct str key)
     return b->db->del(b->db, NULL, &k, 0) == 0;
 }
 
-static bool bdb_next(void *handle, struct arena *a, bool first, struct str *key, struct str *value)
+static bool bdb_next(void *handle, struct arena *a, bool first, struct str *key,
+                     struct str *value)
 {
     struct bdb *b = handle;
     DBT k = thing((struct str){ NULL, 0 }), v = k;

@@ -7,13 +7,19 @@
 #include "base/buf.h"
 #include "base/tod.h"
 
-/* Exim writes its C structs; their members are read and written one by one at the offsets they have
- * there (64-bit, native byte order). Records come from files: nothing is believed. */
+/* Exim writes its C structs; their members are read and written one by one at the offsets
+ * they have there (64-bit, native byte order). Records come from files: nothing is
+ * believed. */
 enum {
-    RETRY_TEXT = 44, RETRY_SIZE = 48,   /* header; with one byte of text and padding */
-    WAIT_TEXT = 16, WAIT_SIZE = 24,
-    CALLOUT_SIZE = 16, CALLOUT_DOMAIN_SIZE = 40,
-    RATE_SIZE = 24, RATE_BLOOM = 36, RATE_PADDED = 40,
+    RETRY_TEXT = 44,
+    RETRY_SIZE = 48, /* header; with one byte of text and padding */
+    WAIT_TEXT = 16,
+    WAIT_SIZE = 24,
+    CALLOUT_SIZE = 16,
+    CALLOUT_DOMAIN_SIZE = 40,
+    RATE_SIZE = 24,
+    RATE_BLOOM = 36,
+    RATE_PADDED = 40,
     SERIAL_SIZE = 16,
     RECORD_MAX = 16 * 1024 * 1024,
 };
@@ -101,7 +107,9 @@ bool hints_wait_decode(struct arena *a, struct str raw, struct hints_wait *out)
     const char **ids = arena_new_array(a, const char *, (size_t)count + 1);
     for (int i = 0; i < count; i++)
         ids[i] = arena_strndup(a, raw.p + WAIT_TEXT + (size_t)i * MSGID_LEN, MSGID_LEN);
-    *out = (struct hints_wait){ .time_stamp = get_time(raw, 0), .count = count, .sequence = get_int(raw, 12),
+    *out = (struct hints_wait){ .time_stamp = get_time(raw, 0),
+                                .count = count,
+                                .sequence = get_int(raw, 12),
                                 .ids = ids };
     return true;
 }
@@ -125,7 +133,9 @@ bool hints_callout_decode(struct str raw, bool domain, struct hints_callout *out
 {
     if (raw.len < (domain ? (size_t)CALLOUT_DOMAIN_SIZE : (size_t)CALLOUT_SIZE - 4))
         return false;
-    *out = (struct hints_callout){ .time_stamp = get_time(raw, 0), .result = get_int(raw, 8), .domain = domain };
+    *out = (struct hints_callout){ .time_stamp = get_time(raw, 0),
+                                   .result = get_int(raw, 8),
+                                   .domain = domain };
     if (!domain)
         return true;
     out->postmaster_result = get_int(raw, 12);
@@ -155,14 +165,17 @@ struct str hints_callout_encode(struct arena *a, const struct hints_callout *c)
 
 /* ---- ratelimit ---- */
 
-bool hints_ratelimit_decode(struct arena *a, struct str raw, bool unique, struct hints_ratelimit *out)
+bool hints_ratelimit_decode(struct arena *a, struct str raw, bool unique,
+                            struct hints_ratelimit *out)
 {
     double rate;
 
     if (raw.len < (unique ? (size_t)RATE_BLOOM : (size_t)RATE_SIZE))
         return false;
     memcpy(&rate, raw.p + 16, sizeof(rate));
-    *out = (struct hints_ratelimit){ .time_stamp = get_time(raw, 0), .time_usec = get_int(raw, 8), .rate = rate };
+    *out = (struct hints_ratelimit){ .time_stamp = get_time(raw, 0),
+                                     .time_usec = get_int(raw, 8),
+                                     .rate = rate };
     if (!(rate >= 0 && rate <= 1e300) || out->time_usec < 0 || out->time_usec > 999999)
         return false;
     if (!unique)
@@ -172,11 +185,13 @@ bool hints_ratelimit_decode(struct arena *a, struct str raw, bool unique, struct
         return false;
     out->bloom_epoch = get_time(raw, 24);
     out->bloom_size = (unsigned)size;
-    out->bloom = (const unsigned char *)arena_strndup(a, raw.p + RATE_BLOOM, (size_t)size);
+    out->bloom =
+        (const unsigned char *)arena_strndup(a, raw.p + RATE_BLOOM, (size_t)size);
     return true;
 }
 
-struct str hints_ratelimit_encode(struct arena *a, const struct hints_ratelimit *r, bool unique)
+struct str hints_ratelimit_encode(struct arena *a, const struct hints_ratelimit *r,
+                                  bool unique)
 {
     struct buf b = buf_init(a, RECORD_MAX);
 
@@ -199,7 +214,8 @@ bool hints_serial_decode(struct str raw, struct hints_serial *out)
 {
     if (raw.len < SERIAL_SIZE - 4)
         return false;
-    *out = (struct hints_serial){ .time_stamp = get_time(raw, 0), .count = get_int(raw, 8) };
+    *out =
+        (struct hints_serial){ .time_stamp = get_time(raw, 0), .count = get_int(raw, 8) };
     return true;
 }
 

@@ -9,8 +9,8 @@
 #include "base/arena.h"
 #include "base/fd.h"
 
-/* The format (cr.yp.to/cdb/cdb.txt): 256 pointers to hash tables of (hash, position), each record
- * two lengths, key, data; all numbers 32 bits, little-endian. */
+/* The format (cr.yp.to/cdb/cdb.txt): 256 pointers to hash tables of (hash, position),
+ * each record two lengths, key, data; all numbers 32 bits, little-endian. */
 enum { CDB_TABLES = 256, CDB_HEADER = CDB_TABLES * 8, CDB_DATA_MAX = 16 * 1024 * 1024 };
 
 struct cdb {
@@ -26,14 +26,16 @@ static void *open_cdb(struct lookup_call *call)
     struct stat st;
 
     if (fd < 0) {
-        err_sys(&call->err, call->arena, errno, "failed to open %s for cdb lookup", call->filename);
+        err_sys(&call->err, call->arena, errno, "failed to open %s for cdb lookup",
+                call->filename);
         return NULL;
     }
     struct arena *a = arena_new("cdb");
     struct cdb *c = arena_new_obj(a, struct cdb);
     unsigned char *header = arena_alloc(a, CDB_HEADER, 1);
     arena_owns_fd(a, fd);
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size < CDB_HEADER || st.st_size > UINT32_MAX ||
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size < CDB_HEADER ||
+        st.st_size > UINT32_MAX ||
         fd_pread_full(fd, header, CDB_HEADER, 0) != CDB_HEADER) {
         err_set(&call->err, call->arena, "%s is not a cdb file", call->filename);
         arena_destroy(&a);
@@ -53,7 +55,8 @@ static void close_cdb(void *handle)
 
 static uint32_t number(const unsigned char *p)
 {
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
+           (uint32_t)p[3] << 24;
 }
 
 static uint32_t hash_of(const char *key, size_t len)
@@ -83,7 +86,8 @@ static enum rc corrupt(struct lookup_call *call)
 }
 
 /* The record at `at`: RC_OK with its data if it has that key. */
-static enum rc read_record(struct lookup_call *call, const struct cdb *c, uint32_t at, size_t len)
+static enum rc read_record(struct lookup_call *call, const struct cdb *c, uint32_t at,
+                           size_t len)
 {
     uint32_t lengths[2];
 
@@ -100,7 +104,8 @@ static enum rc read_record(struct lookup_call *call, const struct cdb *c, uint32
     if (memcmp(key, call->key, len) != 0)
         return RC_FAIL;
     char *data = arena_alloc(call->arena, (size_t)lengths[1] + 1, 1);
-    if (fd_pread_full(c->fd, data, lengths[1], (off_t)at + 8 + (off_t)len) != (ssize_t)lengths[1])
+    if (fd_pread_full(c->fd, data, lengths[1], (off_t)at + 8 + (off_t)len) !=
+        (ssize_t)lengths[1])
         return corrupt(call);
     call->result = data;
     return RC_OK;
@@ -136,5 +141,9 @@ static enum rc find(struct lookup_call *call)
 }
 
 const struct lookup_driver lookup_cdb = {
-    .name = "cdb", .flags = LOOKUP_ABSFILE, .open = open_cdb, .find = find, .close = close_cdb,
+    .name = "cdb",
+    .flags = LOOKUP_ABSFILE,
+    .open = open_cdb,
+    .find = find,
+    .close = close_cdb,
 };

@@ -29,8 +29,8 @@ static void *open_db(struct lookup_call *call)
             return db;
         (void)db->close(db, DB_NOSYNC);
     }
-    err_sys(&call->err, call->arena, rc > 0 ? rc : EINVAL, "failed to open %s as a db (v4.1+) file",
-            call->filename);
+    err_sys(&call->err, call->arena, rc > 0 ? rc : EINVAL,
+            "failed to open %s as a db (v4.1+) file", call->filename);
     return NULL;
 }
 
@@ -54,7 +54,8 @@ static enum rc find_key(struct lookup_call *call, struct str key)
     if (rc == DB_NOTFOUND)
         return RC_FAIL;
     if (rc != 0) {
-        err_sys(&call->err, call->arena, rc > 0 ? rc : EINVAL, "failed to read %s", call->filename);
+        err_sys(&call->err, call->arena, rc > 0 ? rc : EINVAL, "failed to read %s",
+                call->filename);
         return RC_DEFER;
     }
     /* Data may or may not end in a NUL. */
@@ -85,18 +86,31 @@ static enum rc find_dbmjz(struct lookup_call *call)
         buf_add_cstr(&b, item);
     }
     if (b.full || b.len == 0) {
-        err_set(&call->err, call->arena, "dbmjz lookup key is %s", b.full ? "too long" : "empty");
+        err_set(&call->err, call->arena, "dbmjz lookup key is %s",
+                b.full ? "too long" : "empty");
         return b.full ? RC_DEFER : RC_FAIL;
     }
     return find_key(call, buf_view(&b));
 }
 
 const struct lookup_driver lookup_dbm = {
-    .name = "dbm", .flags = LOOKUP_ABSFILE, .open = open_db, .find = find_dbm, .close = close_db,
+    .name = "dbm",
+    .flags = LOOKUP_ABSFILE,
+    .open = open_db,
+    .find = find_dbm,
+    .close = close_db,
 };
 const struct lookup_driver lookup_dbmjz = {
-    .name = "dbmjz", .flags = LOOKUP_ABSFILE, .open = open_db, .find = find_dbmjz, .close = close_db,
+    .name = "dbmjz",
+    .flags = LOOKUP_ABSFILE,
+    .open = open_db,
+    .find = find_dbmjz,
+    .close = close_db,
 };
 const struct lookup_driver lookup_dbmnz = {
-    .name = "dbmnz", .flags = LOOKUP_ABSFILE, .open = open_db, .find = find_dbmnz, .close = close_db,
+    .name = "dbmnz",
+    .flags = LOOKUP_ABSFILE,
+    .open = open_db,
+    .find = find_dbmnz,
+    .close = close_db,
 };

@@ -18,8 +18,21 @@
 enum { RESULT_MAX = 4 * 1024 * 1024 };
 
 enum kind {
-    KIND_A, KIND_AAAA, KIND_ADDRESSES, KIND_CNAME, KIND_CSA, KIND_MX, KIND_MXH, KIND_NS, KIND_PTR, KIND_SOA,
-    KIND_SPF, KIND_SRV, KIND_TLSA, KIND_TXT, KIND_ZNS,
+    KIND_A,
+    KIND_AAAA,
+    KIND_ADDRESSES,
+    KIND_CNAME,
+    KIND_CSA,
+    KIND_MX,
+    KIND_MXH,
+    KIND_NS,
+    KIND_PTR,
+    KIND_SOA,
+    KIND_SPF,
+    KIND_SRV,
+    KIND_TLSA,
+    KIND_TXT,
+    KIND_ZNS,
 };
 
 /* clang-format off */
@@ -39,9 +52,9 @@ struct query {
     struct lookup_call *call;
     enum kind kind;
     int type;
-    char separator;         /* between records */
-    char field;             /* between fields; '\0': the type's own way */
-    bool join;              /* ";": fields are joined without one */
+    char separator; /* between records */
+    char field;     /* between fields; '\0': the type's own way */
+    bool join;      /* ";": fields are joined without one */
     enum { DEFER_LAX, DEFER_STRICT, DEFER_NEVER } defer;
     enum { DNSSEC_LAX, DNSSEC_STRICT, DNSSEC_NEVER } dnssec;
     int retrans, retry;
@@ -131,9 +144,12 @@ static bool parse_modifiers(struct query *q, const char **s)
         size_t len = strcspn(*s, ",");
         if (i == ARRAY_LEN(prefixes) || (*s)[len] != ',')
             return true;
-        const char *word = cstr_lower(q->call->arena, str_dup(q->call->arena, str_trim((struct str){ *s, len })));
+        const char *word = cstr_lower(
+            q->call->arena, str_dup(q->call->arena, str_trim((struct str){ *s, len })));
         const char *value = word + strlen(prefixes[i]);
-        if (!(i == 0 ? defer_modifier(q, value) : i == 1 ? dnssec_modifier(q, value) : patience_modifier(q, word)))
+        if (!(i == 0   ? defer_modifier(q, value)
+              : i == 1 ? dnssec_modifier(q, value)
+                       : patience_modifier(q, word)))
             return false;
         *s = cstr_skip_space(*s + len + 1);
     }
@@ -192,7 +208,8 @@ static void add_soa(struct query *q, const struct dns_record *rec)
     if (q->field == '\0' && !q->join)
         return;
     /* The mailbox follows the name in the data; only the wire form of it is kept. */
-    buf_printf(&q->out, "%c%s", field_separator(q), rec->text.p == NULL ? "" : str_dup(q->call->arena, rec->text));
+    buf_printf(&q->out, "%c%s", field_separator(q),
+               rec->text.p == NULL ? "" : str_dup(q->call->arena, rec->text));
     for (size_t i = 0; i < ARRAY_LEN(rec->soa); i++)
         buf_printf(&q->out, "%c%lu", field_separator(q), (unsigned long)rec->soa[i]);
 }
@@ -201,7 +218,8 @@ static void add_tlsa(struct query *q, const struct dns_record *rec)
 {
     char f = field_separator(q);
 
-    buf_printf(&q->out, "%u%c%u%c%u%c", rec->tlsa.usage, f, rec->tlsa.selector, f, rec->tlsa.matching, f);
+    buf_printf(&q->out, "%u%c%u%c%u%c", rec->tlsa.usage, f, rec->tlsa.selector, f,
+               rec->tlsa.matching, f);
     for (size_t i = 0; i < rec->tlsa.data.len; i++)
         buf_printf(&q->out, "%02x", (unsigned char)rec->tlsa.data.p[i]);
 }
@@ -221,7 +239,8 @@ static void add_record(struct query *q, const struct dns_record *rec)
         buf_printf(&q->out, "%u%c%s", rec->priority, f, rec->name);
         break;
     case KIND_SRV:
-        buf_printf(&q->out, "%u%c%u%c%u%c%s", rec->priority, f, rec->weight, f, rec->port, f, rec->name);
+        buf_printf(&q->out, "%u%c%u%c%u%c%s", rec->priority, f, rec->weight, f, rec->port,
+                   f, rec->name);
         break;
     case KIND_SOA:
         add_soa(q, rec);
@@ -241,7 +260,8 @@ static void add_record(struct query *q, const struct dns_record *rec)
 
 /* ---- lookups ---- */
 
-static enum dns_rc ask(struct query *q, const char *name, int type, struct dns_answer *answer)
+static enum dns_rc ask(struct query *q, const char *name, int type,
+                       struct dns_answer *answer)
 {
     struct resolver *r = q->call->exim->resolver;
     int retrans = q->retrans, retry = q->retry;
@@ -256,7 +276,8 @@ static enum dns_rc ask(struct query *q, const char *name, int type, struct dns_a
         dns_swap_patience(r, &now_retrans, &now_retry);
         dns_swap_patience(r, &retrans, &retry);
     }
-    enum dns_rc rc = dns_query(r, q->call->arena, name, type, q->dnssec != DNSSEC_NEVER, answer);
+    enum dns_rc rc =
+        dns_query(r, q->call->arena, name, type, q->dnssec != DNSSEC_NEVER, answer);
     if (patience)
         dns_swap_patience(r, &retrans, &retry);
     if (rc == DNS_SUCCEED && q->dnssec == DNSSEC_STRICT && !answer->ad)
@@ -332,14 +353,16 @@ static void look_up(struct query *q, const char *name)
 static void set_dnssec_variable(const struct query *q)
 {
     if (q->call->ctx != NULL)
-        q->call->ctx->lookup_dnssec_authenticated = q->dnssec == DNSSEC_NEVER ? NULL
+        q->call->ctx->lookup_dnssec_authenticated = q->dnssec == DNSSEC_NEVER   ? NULL
                                                     : q->secure && !q->insecure ? "yes"
                                                                                 : "no";
 }
 
 static enum rc find(struct lookup_call *call)
 {
-    struct query q = { .call = call, .out = buf_init(call->arena, RESULT_MAX), .retry = -1 };
+    struct query q = { .call = call,
+                       .out = buf_init(call->arena, RESULT_MAX),
+                       .retry = -1 };
     const char *s = parse_separators(&q, call->key), *name;
     struct ip ip;
 
@@ -347,7 +370,8 @@ static enum rc find(struct lookup_call *call)
     if (!parse_modifiers(&q, &s) || !parse_type(&q, &s))
         return RC_DEFER;
     /* One IPv6 address is no list of colons. */
-    bool single = q.kind == KIND_PTR && ip_parse(str_dup(call->arena, str_trim(str_from(s))), &ip);
+    bool single =
+        q.kind == KIND_PTR && ip_parse(str_dup(call->arena, str_trim(str_from(s))), &ip);
     struct list_iter it = single ? (struct list_iter){ s, '\x01' } : list_begin(s, ':');
     while ((name = list_next(&it, call->arena)) != NULL) {
         q.deferred = false;
@@ -363,12 +387,15 @@ static enum rc find(struct lookup_call *call)
         call->result = buf_cstr(&q.out);
         return RC_OK;
     }
-    bool defer = (q.deferred && q.defer == DEFER_STRICT) || (call->err.msg != NULL && q.defer == DEFER_LAX);
+    bool defer = (q.deferred && q.defer == DEFER_STRICT) ||
+                 (call->err.msg != NULL && q.defer == DEFER_LAX);
     if (defer && call->err.msg == NULL)
         call->err.msg = "";
     return defer ? RC_DEFER : RC_FAIL;
 }
 
 const struct lookup_driver lookup_dnsdb = {
-    .name = "dnsdb", .flags = LOOKUP_QUERY, .find = find,
+    .name = "dnsdb",
+    .flags = LOOKUP_QUERY,
+    .find = find,
 };

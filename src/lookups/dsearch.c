@@ -60,15 +60,17 @@ static enum rc find(struct lookup_call *call)
     struct stat st;
 
     if (strchr(call->key, '/') != NULL) {
-        err_set(&call->err, call->arena, "key for dsearch lookup contains a slash: %s", call->key);
+        err_set(&call->err, call->arena, "key for dsearch lookup contains a slash: %s",
+                call->key);
         return RC_DEFER;
     }
     if (fstatat(d->fd, call->key, &st, AT_SYMLINK_NOFOLLOW) == 0) {
         if (!passes(call->options, call->key, st.st_mode))
             return RC_FAIL;
         bool full = call->options != NULL && strstr(call->options, "ret=full") != NULL;
-        call->result = full ? arena_printf(call->arena, "%s/%s", call->filename, call->key)
-                            : arena_strdup(call->arena, call->key);
+        call->result = full
+                           ? arena_printf(call->arena, "%s/%s", call->filename, call->key)
+                           : arena_strdup(call->arena, call->key);
         return RC_OK;
     }
     if (errno == ENOENT || errno == ENAMETOOLONG || errno == ENOTDIR)
@@ -78,6 +80,9 @@ static enum rc find(struct lookup_call *call)
 }
 
 const struct lookup_driver lookup_dsearch = {
-    .name = "dsearch", .flags = LOOKUP_ABSFILE, .open = open_directory, .find = find,
+    .name = "dsearch",
+    .flags = LOOKUP_ABSFILE,
+    .open = open_directory,
+    .find = find,
     .close = close_directory,
 };

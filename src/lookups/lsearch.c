@@ -17,8 +17,8 @@ enum { PIECE = 32 * 1024, LINE_MAX_BYTES = 16 * 1024 * 1024 };
 
 /* ---- lines ---- */
 
-void lsearch_reader_init(struct lsearch_reader *r, struct arena *a, const struct lsearch_file *f,
-                         off_t at)
+void lsearch_reader_init(struct lsearch_reader *r, struct arena *a,
+                         const struct lsearch_file *f, off_t at)
 {
     *r = (struct lsearch_reader){ .file = f, .next = at, .line_at = at };
     r->line = buf_init(a, LINE_MAX_BYTES);
@@ -61,7 +61,8 @@ bool lsearch_reader_next(struct lsearch_reader *r)
 
 /* ---- entries ---- */
 
-/* One escape of a quoted string after its backslash (manual 6.17); *s is moved past it. */
+/* One escape of a quoted string after its backslash (manual 6.17); *s is moved past it.
+ */
 static char unescape(const char **s)
 {
     const char *p = *s;
@@ -159,7 +160,8 @@ typedef enum rc key_test(struct lookup_call *call, struct str key);
 
 static void *open_file(struct lookup_call *call)
 {
-    int fd = fd_open(call->filename, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0); /* a FIFO must not hold us */
+    int fd = fd_open(call->filename, O_RDONLY | O_NOCTTY | O_NONBLOCK,
+                     0); /* a FIFO must not hold us */
 
     if (fd < 0) {
         err_sys(&call->err, call->arena, errno, "failed to open %s for linear search",
@@ -189,7 +191,8 @@ static void close_file(void *handle)
     arena_destroy(&a);
 }
 
-static enum rc finish(struct lookup_call *call, const struct lsearch_reader *r, enum rc rc)
+static enum rc finish(struct lookup_call *call, const struct lsearch_reader *r,
+                      enum rc rc)
 {
     if (!r->failed)
         return rc;
@@ -275,7 +278,8 @@ static enum rc key_matches(struct lookup_call *call, struct str key, bool expand
 
     if (ctx == NULL || call->exim->hooks == NULL)
         return key_equal(call, key);
-    enum rc rc = call->exim->hooks->pattern_match(ctx, str_dup(call->arena, key), expand, call->key);
+    enum rc rc = call->exim->hooks->pattern_match(ctx, str_dup(call->arena, key), expand,
+                                                  call->key);
     return rc == RC_OK ? RC_OK : RC_FAIL;
 }
 
@@ -304,7 +308,8 @@ static enum rc net_contains(struct lookup_call *call, struct str key)
     struct ip ip, net;
     unsigned bits;
 
-    if (!ip_parse(call->key, &ip) || !ip_parse_net(str_dup(call->arena, key), &net, &bits))
+    if (!ip_parse(call->key, &ip) ||
+        !ip_parse_net(str_dup(call->arena, key), &net, &bits))
         return RC_FAIL;
     ip = ip_unmap(ip);
     return ip_in_net(&ip, &net, bits) ? RC_OK : RC_FAIL;
@@ -318,7 +323,8 @@ static enum rc find_iplsearch(struct lookup_call *call)
         return scan(call, key_equal);
     if (!ip_parse(call->key, &ip)) {
         err_set(&call->err, call->arena,
-                "\"%s\" is not a valid iplsearch key (an IP address, with optional CIDR mask, "
+                "\"%s\" is not a valid iplsearch key (an IP address, with optional CIDR "
+                "mask, "
                 "is wanted): in a host list, use net-iplsearch as the search type",
                 call->key);
         return RC_DEFER;
@@ -327,14 +333,26 @@ static enum rc find_iplsearch(struct lookup_call *call)
 }
 
 const struct lookup_driver lookup_lsearch = {
-    .name = "lsearch", .open = open_file, .find = find_lsearch, .close = close_file,
+    .name = "lsearch",
+    .open = open_file,
+    .find = find_lsearch,
+    .close = close_file,
 };
 const struct lookup_driver lookup_wildlsearch = {
-    .name = "wildlsearch", .open = open_file, .find = find_wildlsearch, .close = close_file,
+    .name = "wildlsearch",
+    .open = open_file,
+    .find = find_wildlsearch,
+    .close = close_file,
 };
 const struct lookup_driver lookup_nwildlsearch = {
-    .name = "nwildlsearch", .open = open_file, .find = find_nwildlsearch, .close = close_file,
+    .name = "nwildlsearch",
+    .open = open_file,
+    .find = find_nwildlsearch,
+    .close = close_file,
 };
 const struct lookup_driver lookup_iplsearch = {
-    .name = "iplsearch", .open = open_file, .find = find_iplsearch, .close = close_file,
+    .name = "iplsearch",
+    .open = open_file,
+    .find = find_iplsearch,
+    .close = close_file,
 };

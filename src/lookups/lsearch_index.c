@@ -9,9 +9,9 @@
 #include "base/hash.h"
 #include "exim.h"
 
-/* A file gets an index when this process looks into it again and it is worth it; the index stays
- * while the file is the same one, so that a session or delivery process with a large alias file
- * reads it once. */
+/* A file gets an index when this process looks into it again and it is worth it; the
+ * index stays while the file is the same one, so that a session or delivery process with
+ * a large alias file reads it once. */
 enum { INDEX_FILES = 16, SMALL_FILE = 8 * 1024, LARGEST_FILE = 256 * 1024 * 1024 };
 
 struct entry {
@@ -25,10 +25,10 @@ struct lsearch_index {
     ino_t ino;
     off_t size;
     struct timespec modified, changed;
-    unsigned seen;       /* lookups so far */
-    uint64_t used;       /* for replacement */
+    unsigned seen; /* lookups so far */
+    uint64_t used; /* for replacement */
     struct entry *entries;
-    uint64_t *offsets;   /* entries[i].at again, to hand out */
+    uint64_t *offsets; /* entries[i].at again, to hand out */
     size_t count;
 };
 
@@ -124,7 +124,8 @@ static void add_entry(struct lsearch_index *x, size_t *cap, struct entry e)
     x->entries[x->count++] = e;
 }
 
-static bool read_keys(struct lsearch_index *x, struct arena *a, const struct lsearch_file *f)
+static bool read_keys(struct lsearch_index *x, struct arena *a,
+                      const struct lsearch_file *f)
 {
     struct arena *scratch = arena_new("lsearch keys");
     struct arena_mark m = arena_mark(scratch);
@@ -164,7 +165,8 @@ static bool make_index(struct lsearch_index *x, const struct lsearch_file *f)
     return true;
 }
 
-static const uint64_t *offsets_of(const struct lsearch_index *x, uint64_t sum, size_t *count)
+static const uint64_t *offsets_of(const struct lsearch_index *x, uint64_t sum,
+                                  size_t *count)
 {
     size_t low = 0, high = x->count;
 

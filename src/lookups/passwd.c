@@ -22,5 +22,7 @@ static enum rc find(struct lookup_call *call)
 }
 
 const struct lookup_driver lookup_passwd = {
-    .name = "passwd", .flags = LOOKUP_QUERY, .find = find,
+    .name = "passwd",
+    .flags = LOOKUP_QUERY,
+    .find = find,
 };

@@ -33,7 +33,8 @@ struct connection {
     sqlite3 *db;
 };
 
-#define SYMBOL(member, name) ((l->member = (__typeof__(l->member))dlsym(so, name)) != NULL)
+#define SYMBOL(member, name)                                                             \
+    ((l->member = (__typeof__(l->member))dlsym(so, name)) != NULL)
 
 static const struct library *load(struct lookup_call *call)
 {
@@ -43,12 +44,17 @@ static const struct library *load(struct lookup_call *call)
         return *slot;
     void *so = dlopen("libsqlite3.so.0", RTLD_NOW | RTLD_LOCAL);
     struct library *l = arena_new_obj(call->exim->arena, struct library);
-    if (so == NULL || !SYMBOL(open, "sqlite3_open_v2") || !SYMBOL(close, "sqlite3_close") ||
-        !SYMBOL(busy_timeout, "sqlite3_busy_timeout") || !SYMBOL(prepare, "sqlite3_prepare_v2") ||
-        !SYMBOL(step, "sqlite3_step") || !SYMBOL(finalize, "sqlite3_finalize") ||
-        !SYMBOL(column_count, "sqlite3_column_count") || !SYMBOL(column_name, "sqlite3_column_name") ||
-        !SYMBOL(column_text, "sqlite3_column_text") || !SYMBOL(errmsg, "sqlite3_errmsg")) {
-        err_set(&call->err, call->arena, "failed to load the SQLite library: %s", dlerror());
+    if (so == NULL || !SYMBOL(open, "sqlite3_open_v2") ||
+        !SYMBOL(close, "sqlite3_close") ||
+        !SYMBOL(busy_timeout, "sqlite3_busy_timeout") ||
+        !SYMBOL(prepare, "sqlite3_prepare_v2") || !SYMBOL(step, "sqlite3_step") ||
+        !SYMBOL(finalize, "sqlite3_finalize") ||
+        !SYMBOL(column_count, "sqlite3_column_count") ||
+        !SYMBOL(column_name, "sqlite3_column_name") ||
+        !SYMBOL(column_text, "sqlite3_column_text") ||
+        !SYMBOL(errmsg, "sqlite3_errmsg")) {
+        err_set(&call->err, call->arena, "failed to load the SQLite library: %s",
+                dlerror());
         return NULL;
     }
     *slot = l;
@@ -62,13 +68,15 @@ static void *open_db(struct lookup_call *call)
 
     if (lib == NULL)
         return NULL;
-    if (lib->open(call->filename, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK) {
-        err_set(&call->err, call->arena, "failed to open SQLite file %s: %s", call->filename,
-                lib->errmsg(db));
+    if (lib->open(call->filename, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+                  NULL) != SQLITE_OK) {
+        err_set(&call->err, call->arena, "failed to open SQLite file %s: %s",
+                call->filename, lib->errmsg(db));
         (void)lib->close(db);
         return NULL;
     }
-    long timeout = call->exim->config == NULL ? 5 : call->exim->config->main.sqlite_lock_timeout;
+    long timeout =
+        call->exim->config == NULL ? 5 : call->exim->config->main.sqlite_lock_timeout;
     (void)lib->busy_timeout(db, (int)timeout * 1000);
     struct connection *c = arena_new_obj(call->arena, struct connection);
     *c = (struct connection){ lib, db };
@@ -123,7 +131,8 @@ static enum rc failed(struct lookup_call *call)
 {
     struct connection *c = call->handle;
 
-    err_set(&call->err, call->arena, "sqlite error performing query: %s", c->lib->errmsg(c->db));
+    err_set(&call->err, call->arena, "sqlite error performing query: %s",
+            c->lib->errmsg(c->db));
     return RC_DEFER;
 }
 
@@ -172,6 +181,10 @@ static char *quote(struct arena *a, const char *s, const char *opt)
 }
 
 const struct lookup_driver lookup_sqlite = {
-    .name = "sqlite", .flags = LOOKUP_QUERY | LOOKUP_ABSFILEQUERY, .open = open_db, .find = find,
-    .close = close_db, .quote = quote,
+    .name = "sqlite",
+    .flags = LOOKUP_QUERY | LOOKUP_ABSFILEQUERY,
+    .open = open_db,
+    .find = find,
+    .close = close_db,
+    .quote = quote,
 };

@@ -10,7 +10,8 @@
 
 enum { CHAIN_MAX = 50 };
 
-static struct match_subject domain_subject(const struct match_subject *s, const char *domain)
+static struct match_subject domain_subject(const struct match_subject *s,
+                                           const char *domain)
 {
     struct match_subject d = *s;
 
@@ -20,7 +21,8 @@ static struct match_subject domain_subject(const struct match_subject *s, const 
 }
 
 /* The local part of an item may begin with an asterisk. */
-static bool match_local(struct match_subject *s, const char *pattern, const char *local, size_t len)
+static bool match_local(struct match_subject *s, const char *pattern, const char *local,
+                        size_t len)
 {
     bool wild = *pattern == '*';
     size_t n = strlen(pattern += wild);
@@ -36,8 +38,9 @@ static bool match_local(struct match_subject *s, const char *pattern, const char
     return true;
 }
 
-static enum match_rc match_domain_part(struct match_subject *s, const struct match_item *item,
-                                       const char *domain, bool caseless)
+static enum match_rc match_domain_part(struct match_subject *s,
+                                       const struct match_item *item, const char *domain,
+                                       bool caseless)
 {
     struct match_subject d = domain_subject(s, domain);
 
@@ -50,7 +53,8 @@ static enum match_rc match_domain_part(struct match_subject *s, const struct mat
 
 /* ---- "@@lookup": the domain's data is a list of local parts ---- */
 
-static struct match_subject local_subject(const struct match_subject *s, const char *local)
+static struct match_subject local_subject(const struct match_subject *s,
+                                          const char *local)
 {
     struct match_subject l = *s;
 
@@ -69,10 +73,10 @@ static enum match_rc test_local(struct match_subject *l, const char *text)
     return match_item_string(l, &item);
 }
 
-/* One list of local parts; *next is the key to go on with, or NULL. *decided: an item said yes or
- * no. Found at the end, the last item's sign counts as in every list. */
-static enum match_rc scan_locals(struct match_subject *l, const char *list, const char **next,
-                                 bool *decided)
+/* One list of local parts; *next is the key to go on with, or NULL. *decided: an item
+ * said yes or no. Found at the end, the last item's sign counts as in every list. */
+static enum match_rc scan_locals(struct match_subject *l, const char *list,
+                                 const char **next, bool *decided)
 {
     struct list_iter it = list_begin(list, ':');
     bool negated = false;
@@ -97,8 +101,9 @@ static enum match_rc scan_locals(struct match_subject *l, const char *list, cons
     return negated ? MATCH_YES : MATCH_NO;
 }
 
-static enum match_rc match_by_domain(struct match_subject *s, const struct match_item *item,
-                                     const char *local, const char *domain)
+static enum match_rc match_by_domain(struct match_subject *s,
+                                     const struct match_item *item, const char *local,
+                                     const char *domain)
 {
     struct match_subject d = domain_subject(s, domain), l = local_subject(s, local);
     const char *key = domain;
@@ -112,12 +117,13 @@ static enum match_rc match_by_domain(struct match_subject *s, const struct match
         if (rc != MATCH_YES)
             return rc;
         rc = scan_locals(&l, d.data, &next, &decided);
-        if (decided || next == NULL || (item->u.lookup.type.driver->flags & LOOKUP_QUERY) != 0)
+        if (decided || next == NULL ||
+            (item->u.lookup.type.driver->flags & LOOKUP_QUERY) != 0)
             return rc;
         key = next;
     }
-    err_set(&s->ctx->err, s->ctx->arena, "Loop detected in lookup of local part of %s in %s",
-            s->text, item->text);
+    err_set(&s->ctx->err, s->ctx->arena,
+            "Loop detected in lookup of local part of %s in %s", s->text, item->text);
     return MATCH_DEFER;
 }
 
@@ -148,9 +154,9 @@ static enum match_rc match_parts(struct match_subject *s, const struct match_ite
     if (item->kind == ITEM_DOMAIN)
         return match_domain_part(s, item->u.address.domain, at + 1, true);
     if (item->kind == ITEM_BY_DOMAIN)
-        return match_by_domain(s, item,
-                               arena_strndup(s->ctx->arena, subject, (size_t)(at - subject)),
-                               at + 1);
+        return match_by_domain(
+            s, item, arena_strndup(s->ctx->arena, subject, (size_t)(at - subject)),
+            at + 1);
     if (!match_local(s, item->u.address.local, subject, (size_t)(at - subject)))
         return MATCH_NO;
     return match_domain_part(s, item->u.address.domain, at + 1, s->caseless);

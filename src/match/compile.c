@@ -41,7 +41,8 @@ static bool compile_lookup(struct arena *a, const char *text, struct match_item 
     return search_type_parse(a, arena_strndup(a, text, len), &out->u.lookup.type, err);
 }
 
-static bool compile_mx(struct arena *a, const char *text, struct match_item *out, struct err *err)
+static bool compile_mx(struct arena *a, const char *text, struct match_item *out,
+                       struct err *err)
 {
     static const struct {
         const char *name;
@@ -101,8 +102,9 @@ static bool compile_string(struct arena *a, enum list_kind kind, const char *tex
         return true;
     }
     if (*text == '+') {
-        out->kind = kind == LIST_LOCAL_PART && strcmp(text, "+caseful") == 0 ? ITEM_CASEFUL
-                                                                              : ITEM_NAMED;
+        out->kind = kind == LIST_LOCAL_PART && strcmp(text, "+caseful") == 0
+                        ? ITEM_CASEFUL
+                        : ITEM_NAMED;
         return true;
     }
     if (*text == '/') {
@@ -117,8 +119,8 @@ static bool compile_string(struct arena *a, enum list_kind kind, const char *tex
 
 /* ---- address lists ---- */
 
-/* The @ that divides a pattern: the last one before a lookup's data; one that stands before
- * another belongs to a domain item such as "@[]". */
+/* The @ that divides a pattern: the last one before a lookup's data; one that stands
+ * before another belongs to a domain item such as "@[]". */
 static const char *dividing_at(const char *text)
 {
     const char *semi = strchr(text, ';'), *at = NULL;
@@ -150,7 +152,8 @@ static bool is_lookup(struct arena *a, const char *text)
 
     while (len > 0 && is_space(text[len - 1]))
         len--;
-    return semi != NULL && search_type_parse(a, arena_strndup(a, text, len), &type, &ignored);
+    return semi != NULL &&
+           search_type_parse(a, arena_strndup(a, text, len), &type, &ignored);
 }
 
 static bool compile_address(struct arena *a, const char *text, struct match_item *out,
@@ -214,7 +217,8 @@ static bool compile_host_lookup(struct arena *a, const char *text, struct match_
     return true;
 }
 
-/* Digits and dots only (perhaps with a mask) cannot be a name, so it was meant to be an address. */
+/* Digits and dots only (perhaps with a mask) cannot be a name, so it was meant to be an
+ * address. */
 static bool looks_like_ipv4(const char *text)
 {
     return text[strspn(text, "0123456789.")] == '\0' ||
@@ -323,12 +327,14 @@ static bool is_costly(const struct match_item *item)
     }
 }
 
-static bool add_item(struct items *to, enum list_kind kind, const char *text, struct err *err)
+static bool add_item(struct items *to, enum list_kind kind, const char *text,
+                     struct err *err)
 {
     if (to->count == to->cap) {
         size_t cap = to->cap == 0 ? ITEMS_FIRST : to->cap * 2;
 
-        to->v = arena_realloc(to->a, to->v, to->cap * sizeof(*to->v), cap * sizeof(*to->v));
+        to->v =
+            arena_realloc(to->a, to->v, to->cap * sizeof(*to->v), cap * sizeof(*to->v));
         to->cap = cap;
     }
     struct match_item *item = &to->v[to->count];
@@ -364,7 +370,8 @@ const struct match_program *match_compile_program(struct arena *a, enum list_kin
     return program_of(&items, kind);
 }
 
-/* Where the comment of a line begins: any '#' for domains and hosts; local parts may have one. */
+/* Where the comment of a line begins: any '#' for domains and hosts; local parts may have
+ * one. */
 static size_t comment_at(const char *line, size_t len, enum list_kind kind)
 {
     bool anywhere = kind == LIST_DOMAIN || kind == LIST_HOST;
@@ -398,8 +405,9 @@ const struct match_program *match_compile_lines(struct arena *a, enum list_kind 
 }
 
 /* The text of a list that may have to be expanded. */
-const struct match_list *match_compile(struct arena *a, enum list_kind kind, const char *text,
-                                       const struct config *cfg, struct err *err)
+const struct match_list *match_compile(struct arena *a, enum list_kind kind,
+                                       const char *text, const struct config *cfg,
+                                       struct err *err)
 {
     struct match_list *l = arena_new_obj(a, struct match_list);
 

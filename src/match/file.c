@@ -9,7 +9,8 @@
 #include "base/str.h"
 #include "exim.h"
 
-/* A file of items is read again whenever it changed; parsed ones are kept by what it is. */
+/* A file of items is read again whenever it changed; parsed ones are kept by what it is.
+ */
 enum { FILES_KEPT = 16, FILE_BYTES_MAX = 64 * 1024 * 1024 };
 
 struct kept_file {
@@ -56,8 +57,8 @@ static struct kept_files *all_files(struct exim *x)
 }
 
 /* The kept file, or the place for it (program NULL). */
-static struct kept_file *place_for(struct kept_files *all, const char *path, enum list_kind kind,
-                                   const struct stat *st)
+static struct kept_file *place_for(struct kept_files *all, const char *path,
+                                   enum list_kind kind, const struct stat *st)
 {
     struct kept_file *oldest = &all->v[0];
 
@@ -68,15 +69,16 @@ static struct kept_file *place_for(struct kept_files *all, const char *path, enu
             oldest = &all->v[i];
     }
     arena_destroy(&oldest->arena);
-    *oldest = (struct kept_file){ .arena = arena_new("list file"), .kind = kind, .st = *st };
+    *oldest =
+        (struct kept_file){ .arena = arena_new("list file"), .kind = kind, .st = *st };
     oldest->path = arena_strdup(oldest->arena, path);
     return oldest;
 }
 
 static bool cannot_open(struct match_subject *s, const char *path)
 {
-    return err_sys(&s->ctx->err, s->ctx->arena, errno, "failed to open %s when checking \"%s\"",
-                   path, path);
+    return err_sys(&s->ctx->err, s->ctx->arena, errno,
+                   "failed to open %s when checking \"%s\"", path, path);
 }
 
 /* Reads into f->arena, parses there. */

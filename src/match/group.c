@@ -31,7 +31,8 @@ static struct net_range range_of(const struct ip *ip, unsigned bits)
     return r;
 }
 
-/* Nets are nested or apart, so dropping those inside the one before leaves disjoint ranges. */
+/* Nets are nested or apart, so dropping those inside the one before leaves disjoint
+ * ranges. */
 static size_t disjoin(struct net_range *v, size_t n)
 {
     size_t kept = 0;
@@ -48,7 +49,8 @@ static size_t disjoin(struct net_range *v, size_t n)
     return kept + 1;
 }
 
-static const struct net_set *make_nets(struct arena *a, const struct match_item *items, size_t n)
+static const struct net_set *make_nets(struct arena *a, const struct match_item *items,
+                                       size_t n)
 {
     struct net_set *set = arena_new_obj(a, struct net_set);
 
@@ -88,7 +90,8 @@ bool match_group_has_ip(const struct net_set *set, const struct ip *ip)
 
 /* ---- names ---- */
 
-static const struct hash *make_names(struct arena *a, const struct match_item *items, size_t n)
+static const struct hash *make_names(struct arena *a, const struct match_item *items,
+                                     size_t n)
 {
     struct hash *names = hash_new(a, true);
     static const char present[] = "";
@@ -107,7 +110,8 @@ static bool groupable(enum list_kind kind, const struct match_item *item)
     return kind == LIST_DOMAIN && item->kind == ITEM_LITERAL && *item->text != '\0';
 }
 
-size_t match_group_items(struct arena *a, enum list_kind kind, struct match_item *items, size_t n)
+size_t match_group_items(struct arena *a, enum list_kind kind, struct match_item *items,
+                         size_t n)
 {
     size_t kept = 0;
 

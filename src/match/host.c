@@ -22,12 +22,16 @@ static const char *key_text(struct arena *a, const struct ip *ip, char sep)
     if (ip->family == 4)
         return arena_strdup(a, ip_print(ip, text));
     for (int i = 0; i < 16; i += 2)
-        buf_printf(&b, "%s%02x%02x", i == 0 ? "" : sep == ':' ? ":" : ".", ip->bytes[i],
-                   ip->bytes[i + 1]);
+        buf_printf(&b, "%s%02x%02x",
+                   i == 0       ? ""
+                   : sep == ':' ? ":"
+                                : ".",
+                   ip->bytes[i], ip->bytes[i + 1]);
     return buf_cstr(&b);
 }
 
-static enum match_rc match_net_lookup(struct match_subject *s, const struct match_item *item)
+static enum match_rc match_net_lookup(struct match_subject *s,
+                                      const struct match_item *item)
 {
     struct ip ip = s->ip;
     unsigned max = ip.family == 4 ? 32 : 128;
@@ -86,7 +90,8 @@ static enum match_rc match_forward(struct match_subject *s, const char *name)
     if (rc != RC_OK) {
         if (log_wants(ctx->exim->log, L_host_lookup_failed))
             log_write(ctx->exim->log, LOG_MAIN, NULL,
-                      "no IP address found for host %s (during SMTP connection from %s)", name,
+                      "no IP address found for host %s (during SMTP connection from %s)",
+                      name,
                       ctx->session != NULL && ctx->session->fullhost != NULL
                           ? ctx->session->fullhost
                           : arena_printf(ctx->arena, "[%s]", s->text));
@@ -119,8 +124,8 @@ static enum match_rc match_names(struct match_subject *s, const struct match_ite
         enum rc rc = h->lookup_names == NULL ? RC_FAIL : h->lookup_names(s->ctx, h);
 
         if (rc == RC_DEFER) {
-            err_set(&s->ctx->err, s->ctx->arena, "host lookup deferred for reverse lookup of %s",
-                    s->text);
+            err_set(&s->ctx->err, s->ctx->arena,
+                    "host lookup deferred for reverse lookup of %s", s->text);
             return MATCH_DEFER;
         }
         if (rc != RC_OK || h->names == NULL)
@@ -155,7 +160,8 @@ enum match_rc match_host_item(struct match_subject *s, const struct match_item *
         return MATCH_NO;
     switch (item->kind) {
     case ITEM_NET:
-        return ip_in_net(&s->ip, &item->u.net.ip, item->u.net.bits) ? MATCH_YES : MATCH_NO;
+        return ip_in_net(&s->ip, &item->u.net.ip, item->u.net.bits) ? MATCH_YES
+                                                                    : MATCH_NO;
     case ITEM_NETS:
         return match_group_has_ip(item->u.nets, &s->ip) ? MATCH_YES : MATCH_NO;
     case ITEM_LITERALS:

@@ -61,8 +61,9 @@ static enum match_rc match_suffix(struct match_subject *s, const struct match_it
 enum match_rc match_item_regex(struct match_subject *s, const struct match_item *item,
                                const char *subject)
 {
-    const struct regex *re = s->caseless || item->u.regex.caseful == NULL ? item->u.regex.caseless
-                                                                          : item->u.regex.caseful;
+    const struct regex *re = s->caseless || item->u.regex.caseful == NULL
+                                 ? item->u.regex.caseless
+                                 : item->u.regex.caseful;
     struct captures found = { 0 };
     enum rc rc = regex_match(re, s->ctx->arena, str_from(subject), &found, &s->ctx->err);
 
@@ -104,7 +105,8 @@ static enum match_rc match_literal_address(struct match_subject *s, const char *
     return ip_parse(text, &ip) && host_is_local(s->ctx->exim, &ip) ? MATCH_YES : MATCH_NO;
 }
 
-static bool is_ignored(struct match_subject *s, const struct match_item *item, const char *address)
+static bool is_ignored(struct match_subject *s, const struct match_item *item,
+                       const char *address)
 {
     return item->u.mx.ignore != NULL &&
            match_outgoing_host(s->ctx, item->u.mx.ignore, NULL, address) == RC_OK;
@@ -129,7 +131,8 @@ static enum rc name_is_local(struct match_subject *s, const struct match_item *i
     for (size_t i = 0; i < ips.count; i++) {
         char text[IP_TEXT_MAX];
 
-        if (host_is_local(x, &ips.ips[i]) && !is_ignored(s, item, ip_print(&ips.ips[i], text)))
+        if (host_is_local(x, &ips.ips[i]) &&
+            !is_ignored(s, item, ip_print(&ips.ips[i], text)))
             return RC_OK;
     }
     return RC_FAIL;
@@ -142,7 +145,8 @@ static enum match_rc match_mx(struct match_subject *s, const struct match_item *
     struct dns_answer mx = { 0 };
     bool primary = false, secondary = false, deferred = false;
     unsigned best = UINT16_MAX;
-    enum dns_rc rc = dns_query(ctx->exim->resolver, ctx->arena, domain, DNS_T_MX, false, &mx);
+    enum dns_rc rc =
+        dns_query(ctx->exim->resolver, ctx->arena, domain, DNS_T_MX, false, &mx);
 
     if (rc == DNS_AGAIN) {
         err_set(&ctx->err, ctx->arena, "host lookup deferred for MX of %s", domain);
@@ -237,7 +241,8 @@ static enum match_rc run_named(struct match_subject *s, const struct named_list 
     return rc == RC_OK ? MATCH_YES : rc == RC_DEFER ? MATCH_DEFER : MATCH_NO;
 }
 
-/* Only what costs something is remembered; one with captures of its own before it is not alone. */
+/* Only what costs something is remembered; one with captures of its own before it is not
+ * alone. */
 static bool worth_remembering(const struct match_subject *s, const struct named_list *nl)
 {
     const struct match_program *p = nl->list->program;
@@ -259,8 +264,8 @@ enum match_rc match_item_named(struct match_subject *s, const struct match_item 
     enum match_rc rc;
 
     if (nl == NULL) {
-        err_set(&s->ctx->err, s->ctx->arena, "unknown named %s list \"%s\"", kinds[s->kind],
-                item->text);
+        err_set(&s->ctx->err, s->ctx->arena, "unknown named %s list \"%s\"",
+                kinds[s->kind], item->text);
         return MATCH_DEFER;
     }
     if (!worth_remembering(s, nl))
@@ -296,7 +301,8 @@ enum match_rc match_item_string(struct match_subject *s, const struct match_item
     case ITEM_NAMED:
         return match_item_named(s, item);
     case ITEM_PRIMARY:
-        return cstr_ieq(subject, s->ctx->exim->config->primary_hostname) ? MATCH_YES : MATCH_NO;
+        return cstr_ieq(subject, s->ctx->exim->config->primary_hostname) ? MATCH_YES
+                                                                         : MATCH_NO;
     case ITEM_LITERALS:
         return match_literal_address(s, subject);
     case ITEM_MX:
