@@ -18,6 +18,7 @@
 #include "message.h"
 #include "retry_cache.h"
 #include "routers/router.h"
+#include "transports/transport.h"
 
 void retry_add(struct arena *a, struct address *addr, const char *key, bool host, bool remove)
 {
@@ -37,6 +38,13 @@ const char *retry_routing_key(struct arena *a, const struct address *addr)
     if (addr->router != NULL && addr->router->retry_use_local_part)
         return arena_printf(a, "R:%s", addr->address);
     return arena_printf(a, "R:%s", addr->domain);
+}
+
+const char *retry_transport_key(struct arena *a, const struct address *addr)
+{
+    bool whole = addr->domain == NULL || addr->transport == NULL || addr->transport->retry_use_local_part;
+
+    return arena_printf(a, "T:%s", whole ? addr->address : addr->domain);
 }
 
 /* ---- may it be tried? ---- */
@@ -60,7 +68,7 @@ bool retry_check_address(struct delivery *d, struct address *addr, bool routing,
     if (addr->domain == NULL)
         return true;
     if (!routing)
-        return is_due(d, arena_printf(a, "T:%s", addr->address), expired);
+        return is_due(d, retry_transport_key(a, addr), expired);
     return is_due(d, arena_printf(a, "R:%s", addr->domain), expired) &&
            is_due(d, arena_printf(a, "R:%s", addr->address), expired) &&
            is_due(d, arena_printf(a, "R:%s:<%s>", addr->address, d->message->sender), expired);
@@ -86,7 +94,7 @@ bool retry_check_host(struct expand_ctx *ctx, struct host *h, const char *domain
                       time_t *next_try)
 {
     struct arena *a = ctx->arena;
-    const char *port = h->port > 0 && h->port != 25 ? arena_printf(a, "+%d", h->port) : "";
+    const char *port = h->port > 0 && h->port != 25 ? arena_printf(a, ":%d", h->port) : "";
 
     (void)domain;
     h->retry_host_key = include_ip && h->address != NULL
@@ -175,7 +183,7 @@ static bool write_failure(struct delivery *d, struct hints_db *db, struct addres
     advance(d->exim, rule, d->now, &r);
     r.basic_errno = u->basic_errno;
     r.more_errno = u->more_errno;
-    r.text = u->message == NULL ? "" : u->message;
+    r.text = u->message != NULL ? u->message : u->basic_errno > 0 ? strerror(u->basic_errno) : "";
     struct str raw = hints_retry_encode(d->arena, &r);
     if (db != NULL && !hints_put(db, u->key, raw.p, raw.len, &err))
         log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id, "retry database: %s", err.msg);

@@ -47,7 +47,7 @@ const struct retry_rule *retry_rule_find(struct expand_ctx *ctx, const char *key
 /* What is to be written for one key when the run ends: a failure, or a deletion. */
 struct retry_update {
     struct retry_update *next;
-    const char *key;   /* "T:host:ip[+port]" "R:domain" "R:lp@domain" "T:lp@domain" as in Exim's db */
+    const char *key;   /* "T:host:ip[:port]" "R:domain" "R:lp@domain" "T:lp@domain" as in Exim's db */
     bool remove, host; /* host: the key names a host */
     int basic_errno, more_errno;
     const char *message;
@@ -55,6 +55,8 @@ struct retry_update {
 void retry_add(struct arena *a, struct address *addr, const char *key, bool host, bool remove);
 /* R: key of a routing delay: the domain, or the whole address for routers with retry_use_local_part. */
 const char *retry_routing_key(struct arena *a, const struct address *addr);
+/* T: the same for a local transport. */
+const char *retry_transport_key(struct arena *a, const struct address *addr);
 /* Has the address's time come? false: skip it. *expired: past the last step of its rule. */
 bool retry_check_address(struct delivery *d, struct address *addr, bool routing, bool *expired);
 /* The same for a host; sets h->status, h->why, h->retry_*_key. */

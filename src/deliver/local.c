@@ -233,7 +233,7 @@ static void carry_out(struct delivery *d, struct address *addr)
 static void add_retries(struct delivery *d, struct address *addrs)
 {
     for (struct address *addr = addrs; addr != NULL; addr = addr->next) {
-        const char *key = arena_printf(d->arena, "T:%s", addr->address);
+        const char *key = retry_transport_key(d->arena, addr);
         if (addr->result.rc == RC_DEFER)
             retry_add(d->arena, addr, key, false, false);
         else if (!d->message->deliver_firsttime)

@@ -177,18 +177,20 @@ void deliver_log_success(struct delivery *d, struct address *addr, const char *m
 }
 
 /* errno text, host and message, as == and ** lines end. */
-static void add_reason(struct delivery *d, struct buf *b, const struct address *addr, bool with_errno)
+static void add_reason(struct delivery *d, struct buf *b, const struct address *addr, bool failed)
 {
     const struct addr_result *r = &addr->result;
 
-    if (with_errno && r->basic_errno > 0)
+    if (r->basic_errno > 0)
         buf_printf(b, ": %s", strerror(r->basic_errno));
     if (r->message == NULL || strncmp(r->message, "H=", 2) != 0)
         add_host(d, b, addr);
-    if (wants(d, L_deliver_time))
+    if (wants(d, L_deliver_time) && !failed)
         buf_printf(b, " DT=%s", seconds(d, addr->delivery_ms));
     if (r->message != NULL)
         buf_printf(b, ": %s", cstr_printable(d->arena, r->message, true));
+    if (wants(d, L_deliver_time) && failed) /* Exim: there it comes last */
+        buf_printf(b, " DT=%s", seconds(d, addr->delivery_ms));
 }
 
 void deliver_log_defer(struct delivery *d, struct address *addr)
@@ -202,7 +204,7 @@ void deliver_log_defer(struct delivery *d, struct address *addr)
     deliver_log_address(d, &b, addr);
     add_route(&b, addr);
     buf_printf(&b, " defer (%d)", e);
-    add_reason(d, &b, addr, true);
+    add_reason(d, &b, addr, false);
     if (skipped && !wants(d, L_retry_defer))
         return;
     write_line(d, addr, &b);

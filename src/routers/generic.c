@@ -190,7 +190,7 @@ static bool check(void *instance, void *next, const struct driver_check *c,
 
     r->next = next;
     if (!driver_option_set(c, "retry_use_local_part"))
-        r->retry_use_local_part = r->check_local_user;
+        r->retry_use_local_part = r->check_local_user; /* 4.93 looks at more preconditions */
     if (!driver_option_set(c, "log_as_local"))
         r->log_as_local = strcmp(r->driver->name, "accept") == 0;
     if (r->fallback_hosts != NULL)
