@@ -231,7 +231,7 @@ static const struct { const char *text; int line; const char *want; } errors[] =
     { "begin routers\nr: x",     2, "extra characters follow driver name r" },
     { "begin routers\nr:\ndriver = nosuch", 3, "router r: cannot find router driver \"nosuch\"" },
     { "begin routers\nr:\ndriver = iplookup", 3,
-      "router r: cannot find router driver \"iplookup\" (not built into this binary yet)" },
+      "router r: cannot find router driver \"iplookup\"" },
     { "begin routers\nr:\ndata = x\ndriver = fake", 3,
       "option \"data\" unknown (\"driver\" must be specified before any private options)" },
     { "begin routers\nr:\ndriver = fake\nfoo = x", 4, "option \"foo\" unknown" },
