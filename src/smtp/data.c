@@ -183,8 +183,7 @@ static bool has_recipients(struct smtp_state *st, const char *verb)
     }
     if (st->mail_done && (m->recipient_count > 0 || st->discarded_by != NULL))
         return true;
-    bool alone = st->s->esmtp && !st->s->pipelining_advertised; /* commands came one by one */
-    if (st->rcpt_refusal == NULL || alone) {
+    if (!st->mail_done || st->rcpt_refusal == NULL) {
         smtp_error(
             st, SMTP_PROTOCOL, 503,
             arena_printf(st->s->arena, "valid RCPT command must precede %s", verb));

@@ -24,8 +24,6 @@ static bool check_state(struct smtp_state *st)
 {
     if (!st->mail_done) {
         smtp_error(st, SMTP_PROTOCOL, 503, "sender not yet given");
-        if (st->rcpt_refusal == NULL) /* for a pipelined DATA */
-            st->rcpt_refusal = "503 sender not yet given";
         return false;
     }
     if (*st->argument == '\0') {
