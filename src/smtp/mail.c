@@ -40,11 +40,6 @@ static const char *param_body(struct smtp_state *st, struct recipient *r,
     return NULL;
 }
 
-static bool offers_8bit(const struct smtp_state *st)
-{
-    return st->s->eightbit_advertised;
-}
-
 /* ACL and mail_auth_condition decide whether the client may name the submitter (RFC 4954
  * section 5). */
 static const char *why_ignored(struct smtp_state *st, const char *who)
@@ -121,7 +116,7 @@ static bool offers_smtputf8(const struct smtp_state *st)
 /* clang-format off */
 static const struct smtp_param mail_params[] = {
     { "SIZE",     true,  NULL,            param_size },
-    { "BODY",     true,  offers_8bit,     param_body },
+    { "BODY",     true,  NULL,            param_body }, /* Exim: also where it is not offered */
     { "AUTH",     true,  NULL,            param_auth },
     { "PRDR",     false, offers_prdr,     param_prdr },
     { "SMTPUTF8", false, offers_smtputf8, param_smtputf8 },

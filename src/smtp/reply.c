@@ -83,6 +83,8 @@ void smtp_reply_lines(struct smtp_state *st, const char *code, const char *exten
         if (last || st->done)
             return;
         text += len + 1;
+        while (*text == ' ') /* Exim: continuation lines begin with text */
+            text++;
     }
 }
 
