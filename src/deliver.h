@@ -23,7 +23,6 @@ struct deliver_options {
     bool local_only;           /* -ql */
     bool give_up;              /* -Mg */
     const char *give_up_by;    /* login for the log */
-    const char *selected_host; /* wait database: only what can go there */
 };
 
 enum deliver_rc {
@@ -36,7 +35,6 @@ enum deliver_rc {
 struct deliver_report { /* for the queue process */
     enum deliver_rc rc;
     time_t next_try;                  /* earliest retry among what remains; 0 unknown */
-    const char *const *waiting_hosts; /* NULL-terminated, in the caller's arena */
 };
 
 /* All for one message: load, route, deliver, journal, bounce, warn, update or remove. Logs. */
@@ -66,5 +64,8 @@ struct delivery {
  * body as one text with "\n"; parent_id: the message it refers to (R=). False with err. */
 bool deliver_submit(struct exim *e, const char *sender, const char *const *recipients, size_t n,
                     struct str text, const char *parent_id, char new_id[17], struct err *err) MUST_USE;
+
+/* freeze_tell: a short message to each address of that option; nobody hears of our own reports. */
+void deliver_tell_frozen(struct exim *e, const struct message *m, const char *why);
 
 #endif

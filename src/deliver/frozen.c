@@ -12,32 +12,31 @@
 
 enum { REPORT_MAX = 64 * 1024 };
 
-/* freeze_tell: a short message to each address listed. */
-static void tell(struct delivery *d, const char *why)
+void deliver_tell_frozen(struct exim *e, const struct message *m, const char *why)
 {
-    const struct config *c = d->exim->config;
+    const struct config *c = e->config;
+    struct arena *a = arena_new("freeze_tell");
     struct list_iter it = list_begin(c->main.freeze_tell == NULL ? "" : c->main.freeze_tell, ':');
-    struct buf b = buf_init(d->arena, REPORT_MAX);
+    struct buf b = buf_init(a, REPORT_MAX);
     const char *address;
     char id[MSGID_LEN + 1];
     struct err err = { 0 };
 
     /* A report of ours that is stuck tells nobody: that way lies a loop. */
-    if (d->message->local_error_message)
-        return;
-    while ((address = list_next(&it, d->arena)) != NULL) {
+    while (!m->local_error_message && (address = list_next(&it, a)) != NULL) {
         if (*address == '\0')
             continue;
         buf_clear(&b);
         buf_printf(&b, "From: Mail Delivery System <Mailer-Daemon@%s>\nTo: %s\n"
                        "Subject: Message %s has been frozen\nAuto-Submitted: auto-generated\n\n"
                        "Message %s has been frozen%s%s.\nThe sender is <%s>.\n",
-                   c->qualify_domain, address, d->message->id, d->message->id,
-                   why == NULL ? "" : " ", why == NULL ? "" : why, d->message->sender);
-        if (!deliver_submit(d->exim, "", &address, 1, buf_view(&b), NULL, id, &err))
-            log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id,
+                   c->qualify_domain, address, m->id, m->id, why == NULL ? "" : " ",
+                   why == NULL ? "" : why, m->sender);
+        if (!deliver_submit(e, "", &address, 1, buf_view(&b), NULL, id, &err))
+            log_write(e->log, LOG_MAIN | LOG_PANIC, m->id,
                       "failed to tell %s that the message is frozen: %s", address, err.msg);
     }
+    arena_destroy(&a);
 }
 
 void deliver_freeze(struct delivery *d, const char *why)
@@ -48,7 +47,7 @@ void deliver_freeze(struct delivery *d, const char *why)
     log_write(d->exim->log, LOG_MAIN, d->message->id, "Frozen%s%s", why == NULL ? "" : " ",
               why == NULL ? "" : why);
     spool_msglog(d->exim, d->message, "*** Frozen%s%s", why == NULL ? "" : " ", why == NULL ? "" : why);
-    tell(d, why);
+    deliver_tell_frozen(d->exim, d->message, why);
 }
 
 static void thaw(struct delivery *d, const char *why)

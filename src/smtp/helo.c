@@ -167,7 +167,6 @@ static void say_extensions(struct smtp_state *st)
 {
     struct session *s = st->s;
     const struct main_options *o = st->o;
-    bool dummy;
 
     if (st->size_limit > 0)
         smtp_reply(st, "250-SIZE %ld", st->size_limit);
@@ -176,9 +175,12 @@ static void say_extensions(struct smtp_state *st)
     offer(st, &s->eightbit_advertised, o->accept_8bitmime, "8BITMIME");
     offer(st, &s->dsn_advertised,
           smtp_host_in(st, st->o->dsn_advertise_hosts, "dsn_advertise_hosts"), "DSN");
-    offer(st, &dummy, o->acl_smtp_etrn != NULL, "ETRN");
-    offer(st, &dummy, o->acl_smtp_vrfy != NULL, "VRFY");
-    offer(st, &dummy, o->acl_smtp_expn != NULL, "EXPN");
+    if (o->acl_smtp_etrn != NULL)
+        keyword(st, "ETRN");
+    if (o->acl_smtp_vrfy != NULL)
+        keyword(st, "VRFY");
+    if (o->acl_smtp_expn != NULL)
+        keyword(st, "EXPN");
     offer(st, &s->pipelining_advertised,
           !s->pipelining_off && smtp_host_in(st, st->o->pipelining_advertise_hosts,
                                              "pipelining_advertise_hosts"),
