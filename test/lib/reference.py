@@ -26,7 +26,7 @@ LIBRARIES = {
 }
 
 
-def _fetch(packages):
+def fetch(packages):
     """Unpacks these packages below FOLDER. False if the archive cannot be reached."""
     work = FOLDER / "download"
     work.mkdir(exist_ok=True)
@@ -39,48 +39,53 @@ def _fetch(packages):
     return True
 
 
-def _library_path():
+def library_path():
     lib = FOLDER / "root" / "usr" / "lib"
-    return ":".join(map(str, [lib, *lib.glob("*-linux-gnu*")]))
+    return ":".join(map(str, [lib, lib / "postfix", *lib.glob("*-linux-gnu*")]))
 
 
-def _missing_libraries():
-    p = subprocess.run(["ldd", FOLDER / "root/usr/sbin/exim4"], capture_output=True, text=True,
-                       env={**os.environ, "LD_LIBRARY_PATH": _library_path()})
+def missing_libraries(program):
+    p = subprocess.run(["ldd", program], capture_output=True, text=True,
+                       env={**os.environ, "LD_LIBRARY_PATH": library_path()})
     return {line.split()[0] for line in p.stdout.splitlines() if "not found" in line}
 
 
 def _unpack():
-    if not _fetch(PACKAGES):
+    if not fetch(PACKAGES):
         return False
     (FOLDER / "root/usr/sbin/exim4").chmod(0o755)  # the loader ignores LD_PRELOAD for set-uid programs
     for _ in range(3):  # a library may want another
-        wanted = {LIBRARIES[name] for name in _missing_libraries() if name in LIBRARIES}
-        if wanted and not _fetch(sorted(wanted)):
+        wanted = {LIBRARIES[name] for name in missing_libraries(FOLDER / "root/usr/sbin/exim4") if name in LIBRARIES}
+        if wanted and not fetch(sorted(wanted)):
             return False
     FOLDER.chmod(0o755)
     return True
 
 
-@lru_cache(None)
-def root():
-    """The folder with Debian's files in it, or the test is skipped."""
+def once(marker, unpack):
+    """The folder with Debian's files in it, after unpack() was run once; or the test is skipped."""
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
-        pytest.skip("no apt-get here: Debian's Exim cannot be fetched")
+        pytest.skip("no apt-get here: Debian's packages cannot be fetched")
     FOLDER.mkdir(exist_ok=True)
     with open(FOLDER / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (FOLDER / "complete").exists():
-            if not _unpack():
+        if not (FOLDER / marker).exists():
+            if not unpack():
                 pytest.skip("Debian's archive cannot be reached: apt-get download failed")
-            (FOLDER / "complete").touch()
+            (FOLDER / marker).touch()
     return FOLDER / "root"
+
+
+@lru_cache(None)
+def root():
+    """The folder with Debian's Exim in it."""
+    return once("complete", _unpack)
 
 
 def tool(name, *args, input="", check=True):
     """Runs one of Debian's tools; its output."""
     p = subprocess.run([root() / "usr/sbin" / name, *map(str, args)], input=input, capture_output=True, text=True,
-                       errors="surrogateescape", env={**os.environ, "LD_LIBRARY_PATH": _library_path()})
+                       errors="surrogateescape", env={**os.environ, "LD_LIBRARY_PATH": library_path()})
     assert not check or p.returncode == 0, f"{name} {args}: {p.returncode}\n{p.stdout}{p.stderr}"
     return p.stdout
 
@@ -97,7 +102,7 @@ def environment(folder, user):
             path.write_text("".join([*kept, line]))
             path.chmod(0o644)
     wrapper = next(root().glob("usr/lib/*/libnss_wrapper.so"))
-    return {"LD_LIBRARY_PATH": _library_path(), "LD_PRELOAD": str(wrapper),
+    return {"LD_LIBRARY_PATH": library_path(), "LD_PRELOAD": str(wrapper),
             "NSS_WRAPPER_PASSWD": str(passwd), "NSS_WRAPPER_GROUP": str(group)}
 
 
