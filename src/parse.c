@@ -10,6 +10,8 @@
 
 enum { SHOWN_MAX = 32 }; /* of the rest that is quoted in "may not follow" */
 
+enum { ADDRESS_MAX = 256 };
+
 struct scan {
     struct arena *a;
     const char *text, *p;
@@ -289,6 +291,15 @@ static bool read_bare(struct scan *sc, struct parsed_address *out)
     return skip_phrase(sc) && read_angle(sc, out);
 }
 
+/* RFC 5321 4.5.3.1.3 allows 254 characters; what is far longer is an attack. */
+static bool check_length(struct scan *sc, const char *address)
+{
+    if (strlen(address) <= ADDRESS_MAX)
+        return true;
+    return fail(sc, arena_printf(sc->a, "address is ridiculously long: %.64s...",
+                                 address));
+}
+
 bool parse_address(struct arena *a, const char *text, unsigned flags,
                    struct parsed_address *out)
 {
@@ -304,14 +315,14 @@ bool parse_address(struct arena *a, const char *text, unsigned flags,
         if (*sc.p != '\0')
             (void)fail_follow(&sc);
     }
-    if (sc.err != NULL) {
-        out->err = sc.err;
-        return false;
-    }
     size_t at = sc.local.len;
     if (sc.domain.len > 0) {
         buf_add_char(&sc.local, '@');
         buf_add_str(&sc.local, buf_view(&sc.domain));
+    }
+    if (sc.err != NULL || !check_length(&sc, buf_cstr(&sc.local))) {
+        out->err = sc.err;
+        return false;
     }
     out->address = buf_cstr(&sc.local);
     out->domain = sc.domain.len > 0 ? out->address + at + 1 : NULL;

@@ -177,25 +177,24 @@ static bool has_recipients(struct smtp_state *st, const char *verb)
 {
     struct message *m = st->s->message;
 
-    if (st->mail_done && st->too_many_recipients && st->o->recipients_max_reject) {
+    if (st->mail_done && (m->recipient_count > 0 || st->discarded_by != NULL)) {
+        if (!st->too_many_recipients || !st->o->recipients_max_reject)
+            return true;
         smtp_reply(st, "554 Too many recipients");
         return false;
     }
-    if (st->mail_done && (m->recipient_count > 0 || st->discarded_by != NULL))
-        return true;
-    if (!st->mail_done || st->rcpt_refusal == NULL) {
-        smtp_error(
-            st, SMTP_PROTOCOL, 503,
-            arena_printf(st->s->arena, "valid RCPT command must precede %s", verb));
-        return false;
-    }
-    if (!st->rcpt_refusals_differ) {
+    if (st->rcpt_refusal != NULL && !st->rcpt_refusals_differ) {
         smtp_reply(st, "503-All RCPT commands were rejected with this error:");
         for (const char *p = st->rcpt_refusal; *p != '\0';
              p += strcspn(p, "\n"), p += *p == '\n')
             smtp_reply(st, "503-%.*s", (int)strcspn(p, "\n"), p);
     }
-    smtp_reply(st, "503 Valid RCPT command must precede %s", verb);
+    if (st->after_rcpt && st->s->pipelining_advertised) /* it could not know */
+        smtp_reply(st, "503 Valid RCPT command must precede %s", verb);
+    else
+        smtp_error(
+            st, SMTP_PROTOCOL, 503,
+            arena_printf(st->s->arena, "valid RCPT command must precede %s", verb));
     return false;
 }
 

@@ -37,9 +37,9 @@ static bool check_syntax(struct smtp_state *st, const char *verb)
 {
     const char *arg = st->argument;
 
-    if (is_valid(st, arg) ||
-        (*arg != '\0' &&
-         smtp_host_in(st, st->o->helo_accept_junk_hosts, "helo_accept_junk_hosts")))
+    if (is_valid(st, arg) || (st->s->host_address != NULL &&
+                              smtp_host_in(st, st->o->helo_accept_junk_hosts,
+                                           "helo_accept_junk_hosts")))
         return true;
     smtp_log(st, LOG_MAIN | LOG_REJECT,
              "rejected %s from %s: syntactically invalid argument(s): %s", verb,

@@ -31,6 +31,8 @@ static const char *param_body(struct smtp_state *st, struct recipient *r,
                               const char *value)
 {
     (void)r;
+    if (!st->o->accept_8bitmime)
+        return NULL; /* Exim: taken whatever it says, and means nothing */
     if (cstr_ieq(value, "8BITMIME"))
         st->s->message->body_8bitmime = 8;
     else if (cstr_ieq(value, "7BIT"))
@@ -116,7 +118,7 @@ static bool offers_smtputf8(const struct smtp_state *st)
 /* clang-format off */
 static const struct smtp_param mail_params[] = {
     { "SIZE",     true,  NULL,            param_size },
-    { "BODY",     true,  NULL,            param_body }, /* Exim: also where it is not offered */
+    { "BODY",     true,  NULL,            param_body },
     { "AUTH",     true,  NULL,            param_auth },
     { "PRDR",     false, offers_prdr,     param_prdr },
     { "SMTPUTF8", false, offers_smtputf8, param_smtputf8 },
@@ -257,6 +259,7 @@ static void accepted(struct smtp_state *st, const struct acl_verdict *v)
     const char *text = st->s->message->prdr_requested ? "OK, PRDR Requested" : "OK";
 
     st->mail_done = true;
+    st->mail_refused = false;
     st->mail_discarded = v->rc == ACL_DISCARD;
     st->free_once |= SMTP_ONCE_RSET | SMTP_ONCE_HELO | SMTP_ONCE_TLS;
     st->s->acl_m = NULL;
@@ -282,7 +285,7 @@ static bool take_sender(struct smtp_state *st)
     struct acl_verdict v = smtp_acl(st, ACL_WHERE_MAIL, st->o->acl_smtp_mail);
     if (v.rc != ACL_ACCEPT && v.rc != ACL_DISCARD) {
         smtp_reply_refused(st, ACL_WHERE_MAIL, &v,
-                           arena_printf(m->arena, "MAIL <%s>", m->sender));
+                           arena_printf(m->arena, "MAIL %s", text));
         return false;
     }
     accepted(st, &v);
@@ -291,9 +294,12 @@ static bool take_sender(struct smtp_state *st)
 
 void smtp_cmd_mail(struct smtp_state *st)
 {
+    st->mail_refused = true;
     if (!check_state(st) || !check_count(st))
         return;
     begin_message(st);
+    st->rcpt_refusal = NULL;
+    st->rcpt_refusals_differ = false;
     if (!take_sender(st))
         smtp_reset(st, NULL);
 }

@@ -72,7 +72,7 @@ bool smtp_acl_allows(struct smtp_state *st, enum acl_where where, const struct e
     return false;
 }
 
-/* The address of VRFY and EXPN, qualified when the host may leave the domain out. */
+/* The address of VRFY, qualified when the host may leave the domain out. */
 static const char *subject_address(struct smtp_state *st)
 {
     struct parsed_address p;
@@ -85,7 +85,7 @@ static const char *subject_address(struct smtp_state *st)
     }
     if (p.domain != NULL)
         return p.address;
-    if (st->s->recipient_unqualified_ok)
+    if (st->s->recipient_unqualified_ok || cstr_ieq(p.address, "postmaster"))
         return arena_printf(a, "%s@%s", p.address, st->e->config->qualify_recipient);
     smtp_log(st, LOG_MAIN | LOG_REJECT, "unqualified verify rejected: <%s> %s",
              cstr_printable(a, p.address, false), smtp_log_host(st));
@@ -111,10 +111,15 @@ void smtp_cmd_vrfy(struct smtp_state *st)
     if (r.rc == RC_OK) {
         smtp_reply(st, "250 <%s> is deliverable", address);
     } else if (r.rc == RC_DEFER) {
-        smtp_reply(st, "451 Cannot resolve <%s> at this time", address);
+        if (r.user_message != NULL)
+            smtp_reply(st, "451 <%s> %s", address, r.user_message);
+        else
+            smtp_reply(st, "451 Cannot resolve <%s> at this time", address);
     } else {
-        smtp_reply(st, "550 <%s> Unrouteable address", address);
-        smtp_log(st, LOG_MAIN, "VRFY failed for %s %s", address, smtp_log_host(st));
+        smtp_reply(st, "550 <%s> %s", address,
+                   r.user_message != NULL ? r.user_message : "Unrouteable address");
+        smtp_log(st, LOG_MAIN, "VRFY failed for %s %s",
+                 cstr_printable(st->s->arena, st->argument, false), smtp_log_host(st));
     }
 }
 
@@ -161,16 +166,18 @@ void smtp_cmd_expn(struct smtp_state *st)
         !smtp_acl_allows(st, ACL_WHERE_EXPN, st->o->acl_smtp_expn,
                          arena_printf(st->s->arena, "EXPN %s", st->argument)))
         return;
-    const char *address = subject_address(st);
-    if (address == NULL)
-        return;
+    const char *address = st->argument; /* Exim: not parsed, and any host may leave the
+                                           domain out */
+    if (strchr(address, '@') == NULL)
+        address = arena_printf(st->s->arena, "%s@%s", address,
+                               st->e->config->qualify_recipient);
     smtp_context(st, &ctx);
     struct buf lines = buf_init(ctx.arena, EXPN_BYTES);
     expand_list(&ctx, address_new(ctx.arena, address), &lines, &rc);
     if (rc == RC_OK)
         smtp_reply_lines(st, "250", NULL, buf_cstr(&lines));
     else
-        smtp_reply(st, "553 %s %s", address,
+        smtp_reply(st, "553 %s %s", cstr_printable(st->s->arena, address, false),
                    rc == RC_DEFER ? "cannot be resolved at this time"
                                   : "is undeliverable");
 }

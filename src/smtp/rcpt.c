@@ -22,8 +22,14 @@ enum { RCPT_PARAMS = 0 };
 
 static bool check_state(struct smtp_state *st)
 {
+    if (!st->mail_done && st->after_refused_mail && st->s->pipelining_advertised) {
+        st->mail_refused = true; /* it could not know */
+        smtp_reply(st, "503 sender not yet given");
+        return false;
+    }
     if (!st->mail_done) {
         smtp_error(st, SMTP_PROTOCOL, 503, "sender not yet given");
+        st->in_rcpt = false;
         return false;
     }
     if (*st->argument == '\0') {
@@ -74,7 +80,6 @@ static struct acl_verdict check_acl(struct smtp_state *st, const char *address)
 
 static void note_refusal(struct smtp_state *st, const struct acl_verdict *v)
 {
-    struct message *m = st->s->message;
     bool defer = v->rc == ACL_DEFER || v->rc == ACL_ERROR;
     const char *extended, *text = v->user_message;
 
@@ -84,13 +89,10 @@ static void note_refusal(struct smtp_state *st, const struct acl_verdict *v)
         text = defer ? "Temporary local problem - please try later"
                      : "Administrative prohibition";
     if (defer)
-        m->rcpt_defer_count++;
+        st->s->message->rcpt_defer_count++;
     else
-        m->rcpt_fail_count++;
-    if (st->rcpt_refusal == NULL)
-        st->rcpt_refusal = arena_strdup(m->arena, text);
-    else if (strcmp(st->rcpt_refusal, text) != 0)
-        st->rcpt_refusals_differ = true;
+        st->s->message->rcpt_fail_count++;
+    smtp_reply_note_rcpt(st, text);
 }
 
 static void take_recipient(struct smtp_state *st, char *text, struct recipient *params)
@@ -119,14 +121,14 @@ static void take_recipient(struct smtp_state *st, char *text, struct recipient *
     } else if (v.rc == ACL_DISCARD) {
         st->discarded_by = st->mail_discarded ? "MAIL" : "RCPT";
         smtp_reply_accept(st, "250", &v, "Accepted");
-        smtp_log(st, LOG_MAIN, "%s F=<%s> RCPT <%s>: discarded by %s ACL%s%s",
-                 smtp_log_host(st), m->sender, address, st->discarded_by,
+        smtp_log(st, LOG_MAIN, "%s F=<%s> RCPT %s: discarded by %s ACL%s%s",
+                 smtp_log_host(st), m->sender, text, st->discarded_by,
                  v.log_message != NULL ? ": " : "",
                  v.log_message != NULL ? v.log_message : "");
     } else {
         note_refusal(st, &v);
         smtp_reply_refused(st, ACL_WHERE_RCPT, &v,
-                           arena_printf(m->arena, "RCPT <%s>", address));
+                           arena_printf(m->arena, "RCPT %s", text));
     }
 }
 

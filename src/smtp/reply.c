@@ -33,6 +33,17 @@ static void add_line(struct smtp_state *st, const char *text, size_t len)
     buf_add(&st->out, "\r\n", 2);
 }
 
+void smtp_reply_note_rcpt(struct smtp_state *st, const char *text)
+{
+    if (!st->in_rcpt || st->rcpt_answered)
+        return;
+    st->rcpt_answered = true;
+    if (st->rcpt_refusal == NULL)
+        st->rcpt_refusal = arena_strdup(st->s->arena, text);
+    else if (strcmp(st->rcpt_refusal, text) != 0)
+        st->rcpt_refusals_differ = true;
+}
+
 void smtp_reply(struct smtp_state *st, const char *fmt, ...)
 {
     char small[512];
@@ -47,6 +58,8 @@ void smtp_reply(struct smtp_state *st, const char *fmt, ...)
         text = arena_vprintf(st->s->arena, fmt, ap);
         va_end(ap);
     }
+    if (*text == '4' || *text == '5')
+        smtp_reply_note_rcpt(st, text);
     if (!st->s->batched)
         add_line(st, text, strcspn(text, "\r\n"));
     else if (*text == '4' || *text == '5')

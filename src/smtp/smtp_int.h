@@ -77,6 +77,9 @@ struct smtp_state {
     const char
         *rcpt_refusal; /* the text that all refused RCPTs of this transaction got */
     bool rcpt_refusals_differ;
+    bool in_rcpt, rcpt_answered; /* now; its refusal is noted */
+    bool after_rcpt;             /* the command before this one was RCPT */
+    bool mail_refused, after_refused_mail; /* nothing but RCPTs came in between */
     long mail_limit; /* smtp_accept_max_per_connection, expanded; -1 not yet */
     long size_limit; /* message_size_limit, expanded for this session */
     double mail_delay, rcpt_delay; /* smtp_ratelimit_*: ms, grow with each command */
@@ -117,6 +120,9 @@ void smtp_reply_accept(struct smtp_state *st, const char *code,
  * <a@b>" */
 void smtp_reply_refused(struct smtp_state *st, enum acl_where where,
                         const struct acl_verdict *v, const char *what);
+
+/* The text of a refused RCPT, for a DATA that finds no recipients. Once a command. */
+void smtp_reply_note_rcpt(struct smtp_state *st, const char *text);
 
 /* log.c */
 void smtp_log(struct smtp_state *st, unsigned dest, const char *fmt, ...)

@@ -88,8 +88,7 @@ static bool check_sync(struct smtp_state *st, const struct verb *v)
 /* Commands that bring no mail nearer are limited (manual: smtp_accept_max_nonmail). */
 static bool count_nonmail(struct smtp_state *st, const struct verb *v)
 {
-    if (v == NULL || (v->flags & MAIL_COMMAND) != 0 || st->s->host_address == NULL ||
-        st->s->batched)
+    if (v == NULL || (v->flags & MAIL_COMMAND) != 0 || st->s->batched)
         return true;
     if ((st->free_once & v->once) != 0) {
         st->free_once &= ~v->once;
@@ -141,6 +140,11 @@ static void run_command(struct smtp_state *st, char *line)
     st->command = line;
     const struct verb *v = st->overlong ? NULL : find(line, &argument);
     st->argument = argument;
+    st->after_rcpt = st->in_rcpt;
+    st->in_rcpt = v != NULL && v->run == smtp_cmd_rcpt;
+    st->rcpt_answered = false;
+    st->after_refused_mail = st->mail_refused;
+    st->mail_refused = false;
     if (!proxy_allows(st, v))
         return;
     if (!check_sync(st, v)) {

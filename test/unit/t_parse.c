@@ -1,4 +1,6 @@
 /* link: base parse parse_text parse_rfc2047 */
+#include <string.h>
+
 #include "parse.h"
 
 #include "unit.h"
@@ -82,6 +84,19 @@ static void gives_address_or_error(void **state)
         else if (cases[i].err != NULL)
             CHECK_STR(cases[i].in, p.err, cases[i].err);
     }
+}
+
+static void refuses_what_is_longer_than_any_address(void **state)
+{
+    char text[258] = "";
+    struct parsed_address p;
+
+    memset(text, 'a', 256);
+    memcpy(text + 249, "@b.test", 7);
+    assert_true(parse_address(*state, text, 0, &p));
+    memmove(text + 1, text, 256);
+    assert_false(parse_address(*state, text, 0, &p));
+    assert_non_null(strstr(p.err, "address is ridiculously long: aaaa"));
 }
 
 static void says_where_the_address_stands(void **state)
@@ -214,6 +229,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         UNIT_TEST(gives_address_or_error),
+        UNIT_TEST(refuses_what_is_longer_than_any_address),
         UNIT_TEST(says_where_the_address_stands),
         UNIT_TEST(splits_address_lists),
         UNIT_TEST(decodes_and_encodes_words),

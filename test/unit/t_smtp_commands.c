@@ -32,7 +32,8 @@ static const struct { const char *name, *in, *out; } rows[] = {
     { "no argument", "EHLO\r\nHELO a_b\r\nEHLO [1.2.3\r\n", "501 Syntactically invalid EHLO argument(s)\r\n"
       "501 Syntactically invalid HELO argument(s)\r\n501 Syntactically invalid EHLO argument(s)\r\n" LOST },
     { "order", HELLO "RCPT TO:<a@b>\r\nDATA\r\nMAIL FROM:<>\r\nMAIL FROM:<>\r\nQUIT\r\n", GREETING
-      "503 sender not yet given\r\n503 valid RCPT command must precede DATA\r\n250 OK\r\n503 sender already given\r\n" BYE },
+      "503 sender not yet given\r\n503-All RCPT commands were rejected with this error:\r\n503-503 sender not yet given\r\n"
+      "503 valid RCPT command must precede DATA\r\n250 OK\r\n503 sender already given\r\n" BYE },
     { "too many errors", "RCPT TO:<>\r\nRCPT TO:<>\r\nRCPT TO:<>\r\nRCPT TO:<>\r\nRCPT TO:<>\r\nNOOP\r\n",
       "503 sender not yet given\r\n503 sender not yet given\r\n503 sender not yet given\r\n503 sender not yet given\r\n"
       "503-sender not yet given\r\n503 Too many syntax or protocol errors\r\n" },
