@@ -12,98 +12,16 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/proc.h"
-#include "config/config.h"
 #include "daemon/daemon_int.h"
 #include "exim.h"
-#include "expand.h"
-#include "host.h"
 #include "ipc.h"
-#include "match.h"
 #include "priv.h"
 #include "receive.h"
-#include "session.h"
 #include "smtp_in.h"
 
 enum { SERVED_MAX = 1000, GROWTH_MAX_KB = 32 * 1024 };
 
-/* ---- smtp_accept_reserve, smtp_load_reserve: the client is known by now ---- */
-
-static enum rc reserve_names(struct expand_ctx *ctx, struct match_host_subject *s)
-{
-    struct err err = { 0 };
-    bool dnssec;
-
-    return host_name_lookup(ctx->exim, ctx->arena, s->address, &s->names, &dnssec, &err);
-}
-
-static bool in_reserve_list(struct exim *e, struct arena *a, const char *address, int port)
-{
-    const struct match_list *list = e->config->main.smtp_reserve_hosts;
-    struct match_host_subject host = { .address = address, .lookup_names = reserve_names };
-    struct session s = { .arena = a, .exim = e, .host_address = address, .host_port = port };
-    struct expand_ctx ctx;
-
-    if (list == NULL)
-        return false;
-    expand_ctx_init(&ctx, e, a);
-    ctx.session = &s;
-    return match_host(&ctx, list, &host, NULL) == RC_OK;
-}
-
-static const char *active_hostname(struct exim *e, struct arena *a)
-{
-    struct expand_ctx ctx;
-    const char *name;
-
-    expand_ctx_init(&ctx, e, a);
-    if (e->config->main.smtp_active_hostname == NULL ||
-        expand(&ctx, e->config->main.smtp_active_hostname, &name) != EXPAND_OK || *name == '\0')
-        return e->config->primary_hostname;
-    return name;
-}
-
-static void refuse(struct exim *e, struct arena *a, int fd, const char *text)
-{
-    const char *line = arena_printf(a, "421 %s: %s; please try again later\r\n", active_hostname(e, a), text);
-    ssize_t sent = send(fd, line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL);
-
-    (void)sent;
-}
-
-static bool too_many(const struct main_options *o, uint32_t count)
-{
-    return o->smtp_accept_max > 0 && o->smtp_accept_reserve > 0 &&
-           (long)count > o->smtp_accept_max - o->smtp_accept_reserve;
-}
-
-/* True: the connection was refused with Exim's words. */
-static bool refused_by_reserve(struct exim *e, struct arena *a, const struct smtp_peer *p)
-{
-    const struct main_options *o = &e->config->main;
-    char address[IP_TEXT_MAX];
-    double load = 0;
-    bool many = too_many(o, p->connection_count);
-    bool loaded = o->smtp_load_reserve >= 0 && getloadavg(&load, 1) == 1 && load * 1000 > o->smtp_load_reserve;
-
-    if (!many && !loaded)
-        return false;
-    if (in_reserve_list(e, a, ip_print(&p->client, address), p->client_port))
-        return false;
-    const char *from = arena_printf(a, "[%s]", ip_print(&p->client, address));
-    if (many && log_wants(e->log, L_connection_reject))
-        log_write(e->log, LOG_MAIN, NULL,
-                  "temporarily refused connection from %s: not in reserve list: connected=%u max=%ld reserve=%ld%s",
-                  from, p->connection_count - 1, o->smtp_accept_max, o->smtp_accept_reserve, "");
-    else if (log_wants(e->log, L_connection_reject))
-        log_write(e->log, LOG_MAIN, NULL,
-                  "temporarily refused connection from %s: not in reserve list and load average = %.2f", from, load);
-    refuse(e, a, p->in_fd, many ? "Too many concurrent SMTP connections" : "Too much load");
-    return true;
-}
-
-/* ---- one connection ---- */
-
-static void serve(struct daemon *d, struct arena *a, const struct ipc_connection *c, int fd)
+static void serve(struct daemon *d, const struct ipc_connection *c, int fd)
 {
     static const struct receive_options in_background = { .background = true };
     char address[IP_TEXT_MAX];
@@ -121,11 +39,8 @@ static void serve(struct daemon *d, struct arena *a, const struct ipc_connection
     };
 
     proc_title("handling connection from [%s]", ip_print(&c->client, address));
-    if (!refused_by_reserve(d->exim, a, &peer)) {
-        int status = smtp_serve(d->exim, &peer,
-                                d->options->receive != NULL ? d->options->receive : &in_background);
-        (void)status;
-    }
+    int status = smtp_serve(d->exim, &peer, d->options->receive != NULL ? d->options->receive : &in_background);
+    (void)status;
     proc_title("session, idle");
 }
 
@@ -144,7 +59,7 @@ static bool serve_next(struct daemon *d, int sock, unsigned *served, long limit)
     bool ok = ipc_receive(sock, a, &r, &fd) == IPC_OK && r.kind == IPC_CONNECTION && fd >= 0;
 
     if (ok)
-        serve(d, a, &r.connection, fd);
+        serve(d, &r.connection, fd);
     if (fd >= 0)
         (void)fd_close(fd);
     arena_destroy(&a);

@@ -31,40 +31,45 @@ static bool rejected_host(struct smtp_state *st)
     return !refuse(st, "host-rejected", "554 SMTP service not available");
 }
 
+static bool is_reserved_for(struct smtp_state *st)
+{
+    return smtp_host_in(st, st->o->smtp_reserve_hosts, "smtp_reserve_hosts");
+}
+
+static bool refuse_for_now(struct smtp_state *st, const char *reason, const char *why)
+{
+    return refuse(st, reason,
+                  arena_printf(st->s->arena, "421 %s: %s; please try again later",
+                               st->s->active_hostname, why));
+}
+
 /* Hosts outside smtp_reserve_hosts make room when slots or the processor run short. */
 static bool has_room(struct smtp_state *st)
 {
     const struct main_options *o = st->o;
+    long count = (long)st->s->count_at_start,
+         slots = o->smtp_accept_max - o->smtp_accept_reserve;
     double load = 0;
 
+    if (o->smtp_accept_max > 0 && o->smtp_accept_reserve > 0 && count > slots &&
+        !is_reserved_for(st)) {
+        smtp_log(
+            st, LOG_MAIN | LOG_REJECT,
+            "temporarily refused connection from %s: not in reserve list: connected=%ld "
+            "max=%ld reserve=%ld",
+            who(st), count - 1, o->smtp_accept_max, o->smtp_accept_reserve);
+        return refuse_for_now(st, "too-many-connections",
+                              "Too many concurrent SMTP connections");
+    }
     if (o->smtp_load_reserve >= 0 && getloadavg(&load, 1) == 1 &&
-        load * 1000 > o->smtp_load_reserve) {
-        if (smtp_host_in(st, st->o->smtp_reserve_hosts, "smtp_reserve_hosts"))
-            return true;
+        load * 1000 > o->smtp_load_reserve && !is_reserved_for(st)) {
         smtp_log(st, LOG_MAIN | LOG_REJECT,
                  "temporarily refused connection from %s: not in reserve list and load "
                  "average = %.2f",
                  who(st), load);
-        return refuse(st, "too-much-load",
-                      arena_printf(st->s->arena,
-                                   "421 %s: Too much load; please try again later",
-                                   st->s->active_hostname));
+        return refuse_for_now(st, "too-much-load", "Too much load");
     }
-    long slots = o->smtp_accept_max - o->smtp_accept_reserve,
-         count = (long)st->s->count_at_start;
-    if (o->smtp_accept_max <= 0 || o->smtp_accept_reserve <= 0 || count <= slots ||
-        smtp_host_in(st, st->o->smtp_reserve_hosts, "smtp_reserve_hosts"))
-        return true;
-    smtp_log(st, LOG_MAIN | LOG_REJECT,
-             "temporarily refused connection from %s: not in reserve list: connected=%ld "
-             "max=%ld reserve=%ld",
-             who(st), count, o->smtp_accept_max, o->smtp_accept_reserve);
-    return refuse(
-        st, "too-many-connections",
-        arena_printf(
-            st->s->arena,
-            "421 %s: Too many concurrent SMTP connections; please try again later",
-            st->s->active_hostname));
+    return true;
 }
 
 static bool test_host(struct smtp_state *st)
