@@ -16,6 +16,7 @@
 #include "base/proc.h"
 #include "config/config.h"
 #include "daemon/daemon_int.h"
+#include "daemon/proxy_counts.h"
 #include "exim.h"
 #include "ipc.h"
 #include "spool.h"
@@ -98,7 +99,7 @@ static bool detach(const struct exim *e, const struct daemon_options *o)
 
 int daemon_run(struct exim *e, const struct daemon_options *o)
 {
-    struct daemon d = { .exim = e, .options = o };
+    struct daemon d = { .exim = e, .options = o, .proxy_counts = proxy_counts_new() };
     struct err err = { 0 };
 
     allow_many_files();

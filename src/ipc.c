@@ -224,6 +224,19 @@ static void get_report(struct wire_reader *w, struct arena *a, struct ipc_record
     r->report.leaving = get_bool(w);
 }
 
+static void put_nothing(struct buf *b, const struct ipc_record *r)
+{
+    (void)b;
+    (void)r;
+}
+
+static void get_nothing(struct wire_reader *w, struct arena *a, struct ipc_record *r)
+{
+    (void)w;
+    (void)a;
+    (void)r;
+}
+
 static const struct {
     void (*put)(struct buf *b, const struct ipc_record *r);
     void (*get)(struct wire_reader *w, struct arena *a, struct ipc_record *r);
@@ -235,6 +248,7 @@ static const struct {
     [IPC_NOTICE] = { put_notice, get_notice },
     [IPC_DELIVER] = { put_deliver, get_deliver },
     [IPC_REPORT] = { put_report, get_report },
+    [IPC_STATUS] = { put_nothing, get_nothing },
 };
 
 void ipc_encode(struct buf *out, const struct ipc_record *r)

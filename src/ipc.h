@@ -29,6 +29,7 @@ enum ipc_kind {
     IPC_NOTICE,     /* to the queue: a message came or changed */
     IPC_DELIVER,    /* queue to delivery worker */
     IPC_REPORT,     /* and back */
+    IPC_STATUS,     /* to the queue: answer with the counts of the daemon */
     IPC_COUNT
 };
 

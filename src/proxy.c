@@ -9,9 +9,53 @@
 
 static const char signature[12] = "\r\n\r\n\0\r\nQUIT\n"; /* without the literal's NUL */
 
-static enum proxy_rc bad(const char **why, const char *text)
+/* clang-format off */
+static const char *const reasons[PROXY_REASON_COUNT] = {
+    [PROXY_REASON_SILENT] = "no header came in time",
+    [PROXY_REASON_INCOMPLETE] = "incomplete header when the time was up",
+    [PROXY_REASON_CLOSED] = "connection closed before a header came",
+    [PROXY_REASON_CLOSED_WITHIN] = "connection closed within the header",
+    [PROXY_REASON_LOST] = "connection lost during the header",
+    [PROXY_REASON_NO_HEADER] = "no PROXY header",
+    [PROXY_REASON_RESOURCES] = "out of resources",
+    [PROXY_REASON_BARE_LF] = "bare LF in version 1 header",
+    [PROXY_REASON_BARE_CR] = "bare CR in version 1 header",
+    [PROXY_REASON_V1_LONG] = "version 1 header longer than 107 bytes",
+    [PROXY_REASON_V1_MALFORMED] = "malformed version 1 header",
+    [PROXY_REASON_V1_PROTOCOL] = "unknown protocol in version 1 header",
+    [PROXY_REASON_V1_ADDRESS] = "malformed address in version 1 header",
+    [PROXY_REASON_V1_MIXED] = "mixed address families in version 1 header",
+    [PROXY_REASON_V1_FAMILY] = "addresses not of the family named in version 1 header",
+    [PROXY_REASON_V1_PORT] = "malformed port in version 1 header",
+    [PROXY_REASON_V2_VERSION] = "unknown version in version 2 header",
+    [PROXY_REASON_V2_COMMAND] = "unknown command in version 2 header",
+    [PROXY_REASON_V2_FAMILY] = "unknown address family or transport in version 2 header",
+    [PROXY_REASON_V2_SHORT] = "address block too short in version 2 header",
+    [PROXY_REASON_V2_LONG] = "version 2 header longer than proxy_protocol_max_header",
+    [PROXY_REASON_TLV] = "malformed TLV in version 2 header",
+    [PROXY_REASON_CRC_MALFORMED] = "malformed CRC in version 2 header",
+    [PROXY_REASON_CRC_WRONG] = "wrong CRC in version 2 header",
+    [PROXY_REASON_UNIQUE_ID] = "unique id longer than 128 bytes in version 2 header",
+    [PROXY_REASON_TLS] = "malformed TLS statement in version 2 header",
+};
+/* clang-format on */
+
+const char *proxy_reason_text(enum proxy_reason r)
 {
-    *why = text;
+    return reasons[r];
+}
+
+enum proxy_reason proxy_reason_of(const char *text)
+{
+    for (unsigned i = 0; i < PROXY_REASON_COUNT; i++)
+        if (strcmp(reasons[i], text) == 0)
+            return (enum proxy_reason)i;
+    return PROXY_REASON_NO_HEADER;
+}
+
+static enum proxy_rc bad(const char **why, enum proxy_reason reason)
+{
+    *why = reasons[reason];
     return PROXY_BAD;
 }
 
@@ -76,18 +120,18 @@ static enum proxy_rc v1_line(struct proxy_header *h, struct str line, const char
         return PROXY_OK;
     }
     if (!split(line, f, V1_FIELDS))
-        return bad(why, "malformed version 1 header");
+        return bad(why, PROXY_REASON_V1_MALFORMED);
     bool four = str_eq(f[1], STR("TCP4"));
     if (!four && !str_eq(f[1], STR("TCP6")))
-        return bad(why, "unknown protocol in version 1 header");
+        return bad(why, PROXY_REASON_V1_PROTOCOL);
     if (!v1_address(f[2], &h->client) || !v1_address(f[3], &h->target))
-        return bad(why, "malformed address in version 1 header");
+        return bad(why, PROXY_REASON_V1_ADDRESS);
     if (h->client.family != h->target.family)
-        return bad(why, "mixed address families in version 1 header");
+        return bad(why, PROXY_REASON_V1_MIXED);
     if (h->client.family != (four ? 4 : 6))
-        return bad(why, "addresses not of the family named in version 1 header");
+        return bad(why, PROXY_REASON_V1_FAMILY);
     if (!v1_port(f[4], &h->client_port) || !v1_port(f[5], &h->target_port))
-        return bad(why, "malformed port in version 1 header");
+        return bad(why, PROXY_REASON_V1_PORT);
     h->client = ip_unmap(h->client);
     h->target = ip_unmap(h->target);
     return PROXY_OK;
@@ -117,14 +161,14 @@ static enum proxy_rc v1_decode(struct proxy_header *out, const char *p, size_t l
     const char *cr = memchr(p, '\r', seen), *lf = memchr(p, '\n', seen);
 
     if (lf != NULL && (cr == NULL || lf < cr))
-        return bad(why, "bare LF in version 1 header");
+        return bad(why, PROXY_REASON_BARE_LF);
     if (cr != NULL && lf != NULL && lf != cr + 1)
-        return bad(why, "bare CR in version 1 header");
+        return bad(why, PROXY_REASON_BARE_CR);
     if (cr != NULL && lf == NULL && cr != p + seen - 1)
-        return bad(why, "bare CR in version 1 header");
+        return bad(why, PROXY_REASON_BARE_CR);
     if (lf == NULL) {
         if (len >= PROXY_V1_MAX)
-            return bad(why, "version 1 header longer than 107 bytes");
+            return bad(why, PROXY_REASON_V1_LONG);
         *need = len + v1_missing(p, len);
         if (*need > PROXY_V1_MAX)
             *need = PROXY_V1_MAX;
@@ -190,18 +234,18 @@ static enum proxy_rc check_tlv(struct proxy_header *h, const char *p, uint8_t ty
     switch (type) {
     case PP_CRC32C:
         if (value.len != CRC_SIZE || h->crc_verified)
-            return bad(why, "malformed CRC in version 2 header");
+            return bad(why, PROXY_REASON_CRC_MALFORMED);
         if (!crc_matches(p, h->used, value))
-            return bad(why, "wrong CRC in version 2 header");
+            return bad(why, PROXY_REASON_CRC_WRONG);
         h->crc_verified = true;
         break;
     case PP_UNIQUE_ID:
         if (value.len > UNIQUE_ID_MAX)
-            return bad(why, "unique id longer than 128 bytes in version 2 header");
+            return bad(why, PROXY_REASON_UNIQUE_ID);
         break;
     case PP_SSL:
         if (!proxy_ssl_value(value, &ssl))
-            return bad(why, "malformed TLS statement in version 2 header");
+            return bad(why, PROXY_REASON_TLS);
         break;
     default:
         break;
@@ -221,7 +265,7 @@ static enum proxy_rc check_tlvs(struct proxy_header *h, const char *p, const cha
         if (rc != PROXY_OK)
             return rc;
     }
-    return ok ? PROXY_OK : bad(why, "malformed TLV in version 2 header");
+    return ok ? PROXY_OK : bad(why, PROXY_REASON_TLV);
 }
 
 static void set_addresses(struct proxy_header *h, const unsigned char *block, uint8_t family, size_t size)
@@ -254,9 +298,9 @@ static enum proxy_rc v2_body(struct proxy_header *h, const unsigned char *buf, c
     if (h->local_command)
         return PROXY_OK; /* whatever it holds: AWS puts TLVs where the addresses would be */
     if (block < 0)
-        return bad(why, "unknown address family or transport in version 2 header");
+        return bad(why, PROXY_REASON_V2_FAMILY);
     if (body < (size_t)block)
-        return bad(why, "address block too short in version 2 header");
+        return bad(why, PROXY_REASON_V2_SHORT);
     h->tlvs = (struct str){ (const char *)buf + PROXY_V2_FIXED + block, body - (size_t)block };
     if (block == 0 && !tlvs_well_formed(h->tlvs))
         h->tlvs.len = 0; /* UNSPEC: the receiver ignores what it does not understand */
@@ -275,16 +319,16 @@ static enum proxy_rc v2_decode(struct proxy_header *out, struct str in, size_t m
     size_t len = in.len;
 
     if (len > 12 && buf[12] >> 4 != 2)
-        return bad(why, "unknown version in version 2 header");
+        return bad(why, PROXY_REASON_V2_VERSION);
     if (len > 12 && (buf[12] & 15) > CMD_PROXY)
-        return bad(why, "unknown command in version 2 header");
+        return bad(why, PROXY_REASON_V2_COMMAND);
     *need = PROXY_V2_FIXED;
     if (len < PROXY_V2_FIXED)
         return PROXY_MORE;
     h.local_command = (buf[12] & 15) == CMD_LOCAL;
     h.used = *need = PROXY_V2_FIXED + ((size_t)buf[14] << 8 | buf[15]);
     if (h.used > max)
-        return bad(why, "version 2 header longer than proxy_protocol_max_header");
+        return bad(why, PROXY_REASON_V2_LONG);
     if (len < h.used)
         return PROXY_MORE;
     enum proxy_rc rc = v2_body(&h, buf, why);
@@ -303,7 +347,7 @@ enum proxy_rc proxy_decode(struct proxy_header *out, const unsigned char *buf, s
         return v2_decode(out, (struct str){ (const char *)buf, len }, max, need, why);
     if (is_prefix(buf, len, "PROXY ", 6))
         return v1_decode(out, (const char *)buf, len, need, why);
-    return bad(why, "no PROXY header");
+    return bad(why, PROXY_REASON_NO_HEADER);
 }
 
 static size_t v1_extent(const unsigned char *buf, size_t len, bool *complete)
@@ -366,4 +410,9 @@ bool proxy_ssl_parse(struct str tlvs, struct proxy_ssl *out)
     struct str value;
 
     return proxy_tlv_find(tlvs, PP_SSL, &value) && proxy_ssl_value(value, out);
+}
+
+bool proxy_ssl_verified(const struct proxy_ssl *ssl)
+{
+    return (ssl->client & (PROXY_SSL_CERT_CONNECTION | PROXY_SSL_CERT_SESSION)) != 0 && ssl->verify == 0;
 }

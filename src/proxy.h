@@ -32,6 +32,39 @@ struct proxy_header {
     size_t used;               /* bytes of the header */
 };
 
+/* Why a negotiation failed; what is counted. Those of no decoder come first. */
+enum proxy_reason {
+    PROXY_REASON_SILENT,
+    PROXY_REASON_INCOMPLETE,
+    PROXY_REASON_CLOSED,
+    PROXY_REASON_CLOSED_WITHIN,
+    PROXY_REASON_LOST,
+    PROXY_REASON_NO_HEADER,
+    PROXY_REASON_RESOURCES,
+    PROXY_REASON_BARE_LF,
+    PROXY_REASON_BARE_CR,
+    PROXY_REASON_V1_LONG,
+    PROXY_REASON_V1_MALFORMED,
+    PROXY_REASON_V1_PROTOCOL,
+    PROXY_REASON_V1_ADDRESS,
+    PROXY_REASON_V1_MIXED,
+    PROXY_REASON_V1_FAMILY,
+    PROXY_REASON_V1_PORT,
+    PROXY_REASON_V2_VERSION,
+    PROXY_REASON_V2_COMMAND,
+    PROXY_REASON_V2_FAMILY,
+    PROXY_REASON_V2_SHORT,
+    PROXY_REASON_V2_LONG,
+    PROXY_REASON_TLV,
+    PROXY_REASON_CRC_MALFORMED,
+    PROXY_REASON_CRC_WRONG,
+    PROXY_REASON_UNIQUE_ID,
+    PROXY_REASON_TLS,
+    PROXY_REASON_COUNT
+};
+const char *proxy_reason_text(enum proxy_reason r); /* static */
+enum proxy_reason proxy_reason_of(const char *text);
+
 /* PROXY_MORE: a proper prefix; *need is how many bytes in all may be asked for safely (never past
  * the header's end as far as is known). PROXY_BAD: *why is static text. *out is written on PROXY_OK only.
  * max: longest v2 header accepted (option proxy_protocol_max_header). */
@@ -50,12 +83,15 @@ enum proxy_tlv {
 };
 /* First TLV of that type; false when absent. Sub-TLVs of PP_SSL: proxy_ssl. */
 bool proxy_tlv_find(struct str tlvs, uint8_t type, struct str *value);
+enum { PROXY_SSL_TLS = 1, PROXY_SSL_CERT_CONNECTION = 2, PROXY_SSL_CERT_SESSION = 4 };
 struct proxy_ssl {
-    uint8_t client;   /* bits 1 TLS, 2 certificate on this connection, 4 certificate in this session */
+    uint8_t client;   /* bits PROXY_SSL_... */
     uint32_t verify;  /* 0: verified */
     struct str tlvs;
 };
 bool proxy_ssl_parse(struct str tlvs, struct proxy_ssl *out);
+/* The client showed a certificate, and the balancer found it good. */
+bool proxy_ssl_verified(const struct proxy_ssl *ssl);
 
 /* Encodes a header for the sending side. False when it does not fit in size. */
 MUST_USE bool proxy_encode_v1(const struct proxy_header *h, char *out, size_t size, size_t *len);

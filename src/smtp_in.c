@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/debug.h"
+#include "base/fd.h"
 #include "base/hash.h"
 #include "base/proc.h"
 #include "base/str.h"
@@ -172,6 +173,22 @@ static void set_hostname(struct smtp_state *st)
                  ctx.err.msg != NULL ? ctx.err.msg : "");
 }
 
+/* What was read in search of a header, and what came right behind it. */
+static void take_early(struct smtp_state *st)
+{
+    struct str early = st->peer->early;
+
+    if (early.len == 0 || early.len >= SMTP_IN_SIZE)
+        return;
+    memcpy(st->in, early.p, early.len);
+    st->len = early.len;
+    if (fd_wait_read(st->in_fd, 0) <= 0)
+        return;
+    ssize_t got = fd_read(st->in_fd, st->in + st->len, SMTP_IN_SIZE - st->len);
+    if (got > 0)
+        st->len += (size_t)got;
+}
+
 static struct smtp_state *state_new(struct session *s, const struct smtp_peer *peer,
                                     const struct receive_options *o)
 {
@@ -185,6 +202,7 @@ static struct smtp_state *state_new(struct session *s, const struct smtp_peer *p
     st->in_fd = peer->in_fd;
     st->out_fd = peer->out_fd;
     st->in = arena_alloc(s->arena, SMTP_IN_SIZE, 1);
+    take_early(st);
     st->out = buf_init(s->arena, 1024 * 1024);
     st->announced_size = st->mail_limit = -1;
     st->free_once = SMTP_ONCE_HELO | SMTP_ONCE_AUTH | SMTP_ONCE_TLS | SMTP_ONCE_RSET;

@@ -8,6 +8,7 @@
 
 #include "base/attr.h"
 #include "base/ip.h"
+#include "base/str.h"
 
 struct exim;
 struct proxy_state;
@@ -24,6 +25,7 @@ struct smtp_peer { /* what accept() or the caller knows */
     const struct proxy_state
         *proxy;                /* NULL: not a PROXY host; else the finished negotiation */
     bool proxy_session;        /* the host must speak PROXY */
+    struct str early;          /* the client's bytes that are read already */
     uint32_t connection_count; /* $smtp_count_at_connection_start */
     /* -oMai -oMt -oMs -oMaa -oMas -oMr of trusted callers; sender_ident also: the login
      * of a local one */

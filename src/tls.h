@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/str.h"
 #include "dns.h"
 
 struct arena;
@@ -77,6 +78,10 @@ void tls_close(struct tls_session **tp, bool shutdown_wait);
 const char *tls_cert_extract(struct arena *a, void *x509, const char *field, struct err *err);
 const char *tls_cert_fingerprint(struct arena *a, void *x509, const char *digest);
 const char *tls_cert_pem(struct arena *a, void *x509);
+/* X509 * from DER, as long as a, with its name as in the log; NULL: not a certificate. */
+void *tls_cert_parse(struct arena *a, struct str der, const char **dn);
+/* Strength of a cipher suite by its OpenSSL or IANA name; 0: not known. */
+int tls_cipher_bits(const char *suite);
 const char *tls_library_version(struct arena *a, bool runtime); /* for -bV */
 
 #endif

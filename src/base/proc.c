@@ -23,7 +23,7 @@ volatile sig_atomic_t proc_got_hup, proc_got_term, proc_got_alrm, proc_got_chld,
 static struct {
     char *area;
     size_t room;
-    char text[256];
+    char text[1024];
 } title;
 
 static bool caught[NSIG]; /* by proc_catch: a child starts without them */

@@ -65,6 +65,7 @@ int cmd_bv(struct exim *e, const struct cmd_line *c);       /* -bv -bvs */
 int cmd_be(struct exim *e, const struct cmd_line *c);       /* -be -bem */
 int cmd_bh(struct exim *e, const struct cmd_line *c);       /* -bh -bhc */
 int cmd_bp_queue(struct exim *e, const struct cmd_line *c); /* -bp.. */
+int cmd_bI_proxy(struct exim *e, const struct cmd_line *c); /* -bI:proxy */
 int cmd_bP(struct exim *e, const struct cmd_line *c);       /* -bP */
 int cmd_bV(struct exim *e, const struct cmd_line *c);       /* -bV */
 int cmd_bd(struct exim *e, const struct cmd_line *c);       /* -bd -bdf -q<time> */

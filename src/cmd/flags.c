@@ -25,6 +25,9 @@ static const struct cmd_mode modes[] = {
     { "Mvc",  CMD_NEEDS_ADMIN | CMD_DROPS_ROOT,   cmd_Mop },
     { "Mvh",  CMD_NEEDS_ADMIN | CMD_DROPS_ROOT,   cmd_Mop },
     { "Mvl",  CMD_NEEDS_ADMIN | CMD_DROPS_ROOT,   cmd_Mop },
+#ifdef EXPERIMENTAL_PROXY
+    { "bI:proxy", CMD_NEEDS_ADMIN | CMD_DROPS_ROOT, cmd_bI_proxy },
+#endif
     { "bP",   0,                                  cmd_bP },
     { "bS",   CMD_NEEDS_BROKER,                   cmd_bs },
     { "bV",   0,                                  cmd_bV },
@@ -160,6 +163,9 @@ static const struct flag flags[] = {
     UNBUILT_REST("bF", "Exim and Sieve filters"),
     CALL_REST("bI:", parse_information),
     UNBUILT_REST("bI:dscp", "DSCP"),
+#ifdef EXPERIMENTAL_PROXY
+    MODE("bI:proxy"),
+#endif
     UNBUILT_REST("bI:sieve", "Sieve filters"),
     MODE("bP"),
     MODE("bS"),

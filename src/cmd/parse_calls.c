@@ -319,6 +319,7 @@ bool parse_information(struct parse *p, const char *rest)
         "\n"
         "  exim -bI:help    this information\n"
         "  exim -bI:dscp    list of known dscp value keywords\n"
+        "  exim -bI:proxy   what the daemon has counted of PROXY headers\n"
         "  exim -bI:sieve   list of supported sieve extensions\n";
 
     if (strcmp(rest, "help") == 0)

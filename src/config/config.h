@@ -123,6 +123,7 @@ struct main_options {
     const struct match_list *host_reject_connection;
     const struct match_list *hosts_connection_nolog;
     const struct match_list *proxy_required_hosts; /* also hosts_proxy */
+    const struct match_list *proxy_tls_hosts;      /* balancers whose TLS statement is believed */
     long proxy_protocol_max_header;                /* bytes */
     const struct expr *proxy_accept_max_per_client; /* connections of one client after the header */
     const struct match_list *hosts_require_alpn;

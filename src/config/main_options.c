@@ -170,6 +170,7 @@ const struct option main_options_table[] = {
     OPTION_TIME(M, proxy_protocol_timeout, 3),
     OPTION_OTHER("proxy_required_hosts", KIND_HOST_LIST, const struct match_list *, M,
                  proxy_required_hosts),
+    OPTION_HOST_LIST(M, proxy_tls_hosts, NULL),
 #endif
     OPTION_STRING(M, qualify_domain, NULL),
     OPTION_STRING(M, qualify_recipient, NULL),

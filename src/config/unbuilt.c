@@ -60,9 +60,6 @@ static const struct unbuilt {
     { "main/perl_taintmode", "embedded Perl" },
     { "main/pgsql_servers", "PostgreSQL lookups" },
     { "main/pipelining_connect_advertise_hosts", "early pipelining" },
-#ifdef EXPERIMENTAL_PROXY
-    { "main/proxy_tls_hosts", "TLS statements of balancers" },
-#endif
     { "main/queue_fast_ramp", "the fast-ramp queue run" },
     { "main/redis_servers", "Redis lookups" },
     { "main/slow_lookup_log", "logging of slow lookups" },

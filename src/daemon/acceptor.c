@@ -6,12 +6,14 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/proc.h"
 #include "base/tod.h"
 #include "config/config.h"
 #include "daemon/acceptor_int.h"
+#include "daemon/proxy_counts.h"
 #include "exim.h"
 #include "expand.h"
 #include "match.h"
@@ -126,13 +128,11 @@ static void stop_accepting(struct acceptor *ac)
 
 static void show(struct acceptor *ac)
 {
-    const struct pending_list *p = &ac->pending;
+    struct buf counts = buf_init(ac->scratch, BUF_DEFAULT_CEILING);
 
-    proc_title("acceptor(%s): %zu connections, %zu wait for a PROXY header; PROXY so far: %llu passed, %llu local, "
-               "%llu silent, %llu closed, %llu malformed",
-               EXIM_VERSION, ac->busy + p->count, p->count, (unsigned long long)p->passed,
-               (unsigned long long)p->local, (unsigned long long)p->silent, (unsigned long long)p->closed,
-               (unsigned long long)p->malformed);
+    proxy_counts_print_short(ac->daemon->proxy_counts, &counts);
+    proc_title("acceptor(%s): %zu connections, %zu wait for a PROXY header; %s", EXIM_VERSION,
+               ac->busy + ac->pending.count, ac->pending.count, buf_cstr(&counts));
     daemon_show(ac->exim);
 }
 

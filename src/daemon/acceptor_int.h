@@ -43,7 +43,6 @@ struct pending { /* owes a PROXY header */
 struct pending_list {
     struct pending *first, *last, *free;
     size_t count;
-    uint64_t passed, local, silent, closed, malformed; /* for exiwhat */
 };
 
 struct acceptor {

@@ -19,6 +19,7 @@
 
 struct arena;
 struct exim;
+struct proxy_counts;
 
 struct listener {
     int fd;
@@ -32,6 +33,7 @@ struct daemon {
     size_t listener_count;
     int notices[2];       /* [0] the queue reads, [1] everybody writes: ipc.h, IPC_NOTICE */
     int queue_agents[2];  /* [0] the broker reads requests for agents, [1] the queue's */
+    struct proxy_counts *proxy_counts; /* shared memory; NULL: nothing is counted */
     int session_agents[2]; /* the same for sessions: agents that only answer questions */
 };
 

@@ -11,6 +11,7 @@
 #include "base/tod.h"
 #include "config/config.h"
 #include "daemon/acceptor_int.h"
+#include "daemon/proxy_counts.h"
 #include "exim.h"
 #include "expand.h"
 #include "match.h"
@@ -104,8 +105,11 @@ static void pass(struct acceptor *ac, struct pending *p, const struct proxy_stat
 
     in.proxy = state;
     take_out(ac, p);
+    proxy_counts_add(ac->daemon->proxy_counts, state);
     if (acceptor_admits_client(ac, &in, client))
         acceptor_hand_over(ac, &in);
+    else
+        proxy_counts_add_over_limit(ac->daemon->proxy_counts);
 }
 
 static void succeed(struct acceptor *ac, struct pending *p, const struct proxy_header *h)
@@ -120,10 +124,6 @@ static void succeed(struct acceptor *ac, struct pending *p, const struct proxy_h
         (void)fd_close(fd);
         return;
     }
-    if (h->kind == PROXY_KIND_INET)
-        ac->pending.passed++;
-    else
-        ac->pending.local++;
     pass(ac, p, &state);
 }
 
@@ -135,7 +135,7 @@ static void fail(struct acceptor *ac, struct pending *p, size_t have, const char
 
     state.first_bytes = (struct str){ arena_strndup(ac->scratch, (const char *)seen, first), first };
     if (have > 0 && !consume(p->fd, proxy_extent(seen, have, &complete)))
-        state.failure = "connection lost during the header";
+        state.failure = proxy_reason_text(PROXY_REASON_LOST);
     pass(ac, p, &state);
 }
 
@@ -144,13 +144,14 @@ static void fail(struct acceptor *ac, struct pending *p, size_t have, const char
 static void close_early(struct acceptor *ac, struct pending *p)
 {
     enum { BUSY_ENOUGH = 50 };
+    const struct proxy_state state = { .failure = proxy_reason_text(PROXY_REASON_CLOSED) };
     int fd = p->fd;
 
-    ac->pending.closed++;
     if (ac->busy < BUSY_ENOUGH) {
-        fail(ac, p, 0, "connection closed before a header came");
+        fail(ac, p, 0, state.failure);
         return;
     }
+    proxy_counts_add(ac->daemon->proxy_counts, &state);
     take_out(ac, p);
     (void)fd_close(fd);
 }
@@ -188,16 +189,12 @@ static void look(struct acceptor *ac, struct pending *p, bool hung_up)
         return;
     case PROXY_BAD: /* the rest of the bad header is waited for, to drop it too */
         (void)proxy_extent(seen, have, &complete);
-        if (complete || hung_up || have == sizeof(seen)) {
-            ac->pending.malformed++;
+        if (complete || hung_up || have == sizeof(seen))
             fail(ac, p, have, why);
-        }
         return;
     case PROXY_MORE:
-        if (hung_up) {
-            ac->pending.closed++;
-            fail(ac, p, have, "connection closed within the header");
-        }
+        if (hung_up)
+            fail(ac, p, have, proxy_reason_text(PROXY_REASON_CLOSED_WITHIN));
         return;
     }
 }
@@ -214,7 +211,7 @@ void acceptor_await_header(struct acceptor *ac, const struct arrival *in)
     struct epoll_event ev = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = p };
 
     if (epoll_ctl(ac->epoll, EPOLL_CTL_ADD, in->fd, &ev) < 0) {
-        fail(ac, p, 0, "out of resources");
+        fail(ac, p, 0, proxy_reason_text(PROXY_REASON_RESOURCES));
         return;
     }
     look(ac, p, false); /* most proxies send it at once */
@@ -230,8 +227,7 @@ static void expire(struct acceptor *ac, struct pending *p)
     const char *why = NULL;
 
     if (have == 0) {
-        ac->pending.silent++;
-        fail(ac, p, 0, "no header came in time");
+        fail(ac, p, 0, proxy_reason_text(PROXY_REASON_SILENT));
         return;
     }
     enum proxy_rc rc = proxy_decode(&h, seen, have, max_header(ac), &need, &why);
@@ -239,8 +235,7 @@ static void expire(struct acceptor *ac, struct pending *p)
         succeed(ac, p, &h);
         return;
     }
-    ac->pending.malformed++;
-    fail(ac, p, have, rc == PROXY_BAD ? why : "incomplete header when the time was up");
+    fail(ac, p, have, rc == PROXY_BAD ? why : proxy_reason_text(PROXY_REASON_INCOMPLETE));
 }
 
 void acceptor_expire_pending(struct acceptor *ac)

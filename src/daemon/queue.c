@@ -12,6 +12,7 @@
 #include "base/tod.h"
 #include "config/config.h"
 #include "daemon/daemon_int.h"
+#include "daemon/proxy_counts.h"
 #include "daemon/queue_index.h"
 #include "deliver.h"
 #include "exim.h"
@@ -350,6 +351,17 @@ static int time_to_wait(const struct queue_role *q)
 
 /* ---- those who tell ---- */
 
+static bool answer_status(const struct queue_role *q, struct arena *a, int sock)
+{
+    struct buf out = buf_init(a, IPC_RECORD_MAX / 2);
+    struct ipc_record r = { .kind = IPC_ANSWER };
+
+    proxy_counts_print(q->daemon->proxy_counts, &out);
+    r.answer.ok = true;
+    r.answer.text = buf_cstr(&out);
+    return ipc_send(sock, &r, -1);
+}
+
 static bool read_notice(struct queue_role *q, int sock)
 {
     struct arena *a = arena_new("notice");
@@ -361,8 +373,9 @@ static bool read_notice(struct queue_role *q, int sock)
         (void)fd_close(extra);
     if (rc == IPC_OK && r.kind == IPC_NOTICE)
         on_notice(q, &r.notice);
+    bool answered = rc != IPC_OK || r.kind != IPC_STATUS || answer_status(q, a, sock);
     arena_destroy(&a);
-    return rc == IPC_OK;
+    return rc == IPC_OK && answered;
 }
 
 static void read_notices(struct queue_role *q)

@@ -26,7 +26,7 @@ static void set_process_log(const struct exim *e)
 
 static void write_title(void)
 {
-    char line[320];
+    char line[1100];
     int why = errno;
     int n = snprintf(line, sizeof(line), "%5d %s\n", (int)getpid(), proc_title_get());
     int fd = open(process_log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, LOG_MODE);

@@ -58,14 +58,6 @@ enum expand_rc variable_proxy(struct expand_ctx *ctx, const struct variable *v,
     return EXPAND_OK;
 }
 
-/* The client's certificate counts when it was shown and the balancer found it good. */
-static bool certificate_verified(const struct proxy_ssl *ssl)
-{
-    enum { CERT_CONNECTION = 2, CERT_SESSION = 4 };
-
-    return (ssl->client & (CERT_CONNECTION | CERT_SESSION)) != 0 && ssl->verify == 0;
-}
-
 enum expand_rc variable_proxy_tls(struct expand_ctx *ctx, const struct variable *v,
                                   const char *suffix, const char **out)
 {
@@ -86,10 +78,10 @@ enum expand_rc variable_proxy_tls(struct expand_ctx *ctx, const struct variable 
         show_tlv(ctx, ssl.tlvs, PP_SSL_GROUP, out);
         break;
     case PROXY_VALUE_TLS_VERIFIED:
-        *out = certificate_verified(&ssl) ? "yes" : "no";
+        *out = proxy_ssl_verified(&ssl) ? "yes" : "no";
         break;
     case PROXY_VALUE_TLS_CN:
-        if (certificate_verified(&ssl))
+        if (proxy_ssl_verified(&ssl))
             show_tlv(ctx, ssl.tlvs, PP_SSL_CN, out);
         break;
     default:

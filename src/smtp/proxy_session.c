@@ -51,6 +51,8 @@ void smtp_proxy_adopt(struct session *s, const struct smtp_peer *peer)
     s->host_lookup = HOST_LOOKUP_NONE;
     s->ident = NULL;
     s->list_cache = NULL;
+    if (!peer->tls_on_connect) /* the session's own TLS counts where there is one */
+        smtp_proxy_believe_tls(s);
 }
 
 static void log_failure(struct session *s)

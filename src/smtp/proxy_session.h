@@ -11,6 +11,8 @@ struct smtp_peer;
 
 #ifdef EXPERIMENTAL_PROXY
 void smtp_proxy_adopt(struct session *s, const struct smtp_peer *peer);
+/* The balancer's TLS becomes the session's, if it is in proxy_tls_hosts. */
+void smtp_proxy_believe_tls(struct session *s);
 /* The client's name, whatever host_lookup says; and the one line of +proxy_fail. */
 void smtp_proxy_begin(struct session *s);
 #else

@@ -1,5 +1,6 @@
 #include "tls/tls_int.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include <openssl/err.h>
@@ -331,4 +332,39 @@ const char *tls_cert_pem(struct arena *a, void *x509)
     }
     BIO_free(bio);
     return text;
+}
+
+static void free_cert(void *arg)
+{
+    X509_free(arg);
+}
+
+void *tls_cert_parse(struct arena *a, struct str der, const char **dn)
+{
+    const unsigned char *p = (const unsigned char *)der.p;
+    X509 *cert = der.len > 0 && der.len <= LONG_MAX ? d2i_X509(NULL, &p, (long)der.len) : NULL;
+
+    ERR_clear_error();
+    if (cert == NULL)
+        return NULL;
+    arena_on_destroy(a, free_cert, cert);
+    if (p != (const unsigned char *)der.p + der.len)
+        return NULL;
+    *dn = tls_dn(a, X509_get_subject_name(cert));
+    return cert;
+}
+
+int tls_cipher_bits(const char *suite)
+{
+    static const struct {
+        const char *part;
+        int bits;
+    } ciphers[] = { { "NULL", 0 },       { "128", 128 },      { "CHACHA20", 256 }, { "3DES", 112 },
+                    { "DES-CBC3", 112 }, { "AES256", 256 },   { "AES_256", 256 },  { "ARIA256", 256 },
+                    { "ARIA_256", 256 }, { "CAMELLIA256", 256 }, { "CAMELLIA_256", 256 } };
+
+    for (size_t i = 0; i < sizeof(ciphers) / sizeof(ciphers[0]); i++)
+        if (strstr(suite, ciphers[i].part) != NULL)
+            return ciphers[i].bits;
+    return 0;
 }

@@ -47,6 +47,10 @@ static const struct option options[] = {
     OPTION_HOST_LIST(T, hosts_require_dane, NULL),
     OPTION_HOST_LIST(T, hosts_require_ocsp, NULL),
     OPTION_HOST_LIST(T, hosts_require_tls, NULL),
+#ifdef EXPERIMENTAL_PROXY
+    OPTION_HOST_LIST(T, hosts_send_proxy, NULL),
+    OPTION_HOST_LIST(T, hosts_send_proxy_v1, NULL),
+#endif
     OPTION_HOST_LIST(T, hosts_try_auth, NULL),
     OPTION_HOST_LIST(T, hosts_try_chunking, "*"),
     OPTION_HOST_LIST(T, hosts_try_dane, "*"),

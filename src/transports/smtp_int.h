@@ -34,7 +34,8 @@ struct smtp_transport {
     const struct match_list *hosts_nopass_tls, *hosts_noproxy_tls;
     bool hosts_override, hosts_randomize;
     const struct match_list *hosts_request_ocsp, *hosts_require_alpn, *hosts_require_auth,
-        *hosts_require_dane, *hosts_require_ocsp, *hosts_require_tls, *hosts_try_auth,
+        *hosts_require_dane, *hosts_require_ocsp, *hosts_require_tls, *hosts_send_proxy,
+        *hosts_send_proxy_v1, *hosts_try_auth,
         *hosts_try_chunking, *hosts_try_dane, *hosts_try_fastopen, *hosts_try_prdr,
         *hosts_verify_avoid_tls;
     const struct expr *interface;
@@ -100,6 +101,7 @@ struct smtp_attempt {
     bool callout, reuse;
     bool probe;            /* -btls: no second try in clear, no lines in the log; conn stays after a fault */
     bool avoid_tls, require_tls, dane_required;
+    int send_proxy;        /* version of the PROXY header; 0: none */
     bool in_clear;         /* second try, after TLS failed */
     struct tls_client_want want;
     struct smtp_connection *conn;

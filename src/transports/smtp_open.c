@@ -10,6 +10,7 @@
 #include "host.h"
 #include "message.h"
 #include "transports/smtp_int.h"
+#include "transports/smtp_proxy.h"
 
 int64_t smtp_open_deadline(const struct smtp_attempt *at)
 {
@@ -53,7 +54,7 @@ static bool dial(struct smtp_attempt *at)
         return false;
     DEBUG(D_TRANSPORT) debug_printf("connecting to %s [%s]:%d\n", at->host->name, at->address, at->port);
     if (client_connect(c, &to, &err))
-        return true;
+        return smtp_proxy_send(at);
     (void)smtp_fault_set(at, SMTP_SCOPE_HOST, RC_DEFER, c->sys_errno, err.msg);
     if (c->sys_errno == ETIMEDOUT)
         at->fault.more_errno |= 0x100; /* RETRY_CONNECTING */

@@ -11,6 +11,7 @@
 #include "host.h"
 #include "match.h"
 #include "transports/smtp_int.h"
+#include "transports/smtp_proxy.h"
 
 bool smtp_policy_in(struct smtp_attempt *at, const char *option, const struct match_list *l, bool *in)
 {
@@ -189,7 +190,7 @@ static bool read_tls(struct smtp_attempt *at)
 
 bool smtp_policy_read(struct smtp_attempt *at)
 {
-    return read_port(at) && read_interface(at) && read_tls(at);
+    return read_port(at) && read_interface(at) && read_tls(at) && smtp_proxy_read(at);
 }
 
 static void add(struct buf *b, const char *s)
@@ -216,6 +217,7 @@ const char *smtp_policy_key(struct smtp_attempt *at)
     add(&b, at->host->name);
     add(&b, at->interface);
     add(&b, tls_client_key(at->arena, w));
+    buf_add_str(&b, smtp_proxy_key(at));
     add(&b, w->dane_ciphers);
     add_tlsa(&b, w->tlsa);
     for (size_t i = 0; w->dane_names != NULL && w->dane_names[i] != NULL; i++)

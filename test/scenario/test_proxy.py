@@ -1,14 +1,17 @@
 """PROXY protocol: features.txt to the letter, with our own headers and with real balancers."""
 
+import os
 import re
+import signal
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
 
 from dnsserver import DnsServer
-from exim import free_port, wait_until
+from exim import binary, free_port, wait_until
 from proxyheader import SIGNATURE, local, tlv, v1, v2
 from smtp import Smtp
 
@@ -275,6 +278,103 @@ def test_a_header_on_standard_input(node):
         assert "[192.0.2.7]" in p.stdout, p.stdout
 
 
+def stdin_socket(e, data, *args):
+    """What inetd does: the connection is standard input and output. All that was answered."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname(), 10)
+        theirs, _ = listener.accept()
+    with ours, theirs:
+        process = subprocess.Popen([binary(), "-C", e.conf, *args], stdin=theirs, stdout=theirs, cwd=e.dir, env=e._env(), **e._identity())
+        theirs.close()
+        ours.sendall(data)
+        ours.shutdown(socket.SHUT_WR)
+        answer = b""
+        while more := ours.recv(65536):
+            answer += more
+        process.wait(20)
+    return answer.decode()
+
+
+def test_inetd_gets_the_header_on_its_socket(node):
+    e = node("smtp_enforce_sync = false")
+    answer = stdin_socket(e, v2() + b"EHLO me\r\nQUIT\r\n", "-bs")
+    assert "250-mail.here.test Hello client.test [192.0.2.7]" in answer
+
+
+BEHIND = [v1()[:-2] + b" 7\r\n", v1(sport=65536), v2(command=2), v2(family=0x41), v2(crc=True)[:-1] + b"\0", v2(tlvs=b"\x05\0\x10ab"),
+          v2(tlvs=tlv(0xEA, b"x" * 5000)), b"PROXY TCP4 " + b"1" * 96]
+
+
+@pytest.mark.parametrize("mode", [["-bh", "127.0.0.1"], ["-bs"]], ids=["-bh", "-bs"])
+@pytest.mark.parametrize("header", BEHIND, ids=range(len(BEHIND)))
+def test_no_byte_of_a_bad_header_is_a_command(node, mode, header):
+    """And none behind it is lost: one 503 for each line, then QUIT."""
+    e = node("smtp_enforce_sync = false\nproxy_protocol_timeout = 2s")
+    lines = b"EHLO me\r\nNOOP\r\nQUIT\r\n"
+    if mode == ["-bs"]:
+        answer = stdin_socket(e, header + lines, *mode)
+    else:
+        answer = e.run(*mode, input=(header + lines).decode("latin-1"), check=False).stdout
+    assert answer.count(REFUSED) == 2 and "221 mail.here.test" in answer, answer
+
+
+def test_what_is_no_header_at_all_stays_input(node):
+    e = node("proxy_protocol_timeout = 1s")
+    assert stdin_socket(e, b"EHLO impatient\r\n", "-bs").startswith("554 SMTP synchronization error")
+    e.wait_log(r'synchronization error .*input="EHLO impatient\\r\\n"')
+
+
+def test_everything_is_counted(node):
+    e = node("proxy_protocol_timeout = 1s\nproxy_accept_max_per_client = ${if eq{$sender_host_address}{192.0.2.7}{1}}")
+    assert "         0  accepted, version 1" in e.run("-bI:proxy").stdout
+    held = connect(e, v1())
+    for header in (v1(), v2(src="192.0.2.99"), v2(src="192.0.2.98", crc=True), local(), b"PROXY UNKNOWN\r\n", v2(crc=True)[:-1] + b"\0",
+                   b"PROXY TCP4 192.0.2.7 2001:db8::1 1 2\r\n", b"", SIGNATURE):
+        with connect(e, header):
+            pass
+    held.quit()
+    got = dict(reversed(line.split("  ", 1)) for line in re.sub(r"^ +", "", e.run("-bI:proxy").stdout, flags=re.M).splitlines()[1:])
+    assert got == {
+        "accepted, version 1": "2", "accepted, version 2": "2", "accepted, without a client (health checks)": "2",
+        "of these refused by proxy_accept_max_per_client": "1", "failed": "4", "no header came in time": "1",
+        "incomplete header when the time was up": "1", "wrong CRC in version 2 header": "1", "mixed address families in version 1 header": "1"}
+    # A new configuration, and a new acceptor, go on counting.
+    e.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: len(re.findall("daemon started", e.mainlog())) == 2)
+    with connect(e, local()):
+        pass
+    assert "         3  accepted, without a client" in e.run("-bI:proxy").stdout
+    for pid in subprocess.run(["pgrep", "-P", str(e.process.pid)], capture_output=True, text=True).stdout.split():
+        os.kill(int(pid), signal.SIGUSR1)
+    info = e.dir / "spool" / "exim-process.info"
+    wait_until(lambda: info.exists() and re.search(r"acceptor\(.*PROXY so far: 4 passed, 3 local, 4 failed: 1 no header came in time, ", info.read_text()))
+    e.stop()
+    assert "no daemon answers" in e.run("-bI:proxy", check=False).stderr
+
+
+def aws_local():
+    """As AWS sends it: LOCAL, family 0x11, 84 bytes: fields where the addresses would be."""
+    fields = tlv(3, b"\0\0\0\0") + tlv(4, b"\0" * 54) + tlv(0xEA, b"\x01vpce-08d2bf15fac5001c9")[:20]
+    return SIGNATURE + b"\x20\x11" + (84).to_bytes(2, "big") + fields.ljust(84, b"\0")
+
+
+def test_a_balancer_of_aws(node):
+    """Its LOCAL, its field 0xEA, and its habit to send the header only with the client's first data."""
+    e = node("proxy_protocol_timeout = 1s", acl=" warn logwrite = vpc=<${proxytlv{234}{${substr{1}{$value}}}{none}}>\n", selector="+proxy_fail")
+    with connect(e, aws_local()) as s:
+        assert "[127.0.0.1]" in s.ok("EHLO probe")
+        s.quit()
+    e.wait_log("vpc=<none>")
+    with connect(e, v2(tlvs=tlv(0xEA, b"\x01vpce-08d2bf15fac5001c9"), crc=True)) as s:
+        s.quit()
+    e.wait_log(r"vpc=<x01vpce-08d2bf15fac5001c9>|vpc=<.*vpce-08d2bf15fac5001c9>")
+    with connect(e, b"") as s:  # client and server wait for each other; the banner comes too late
+        assert s.banner.startswith("220")
+        s.send(v2(crc=True) + b"EHLO client\r\n")
+        assert all(line == REFUSED for line in [s.reply()])
+    e.wait_log(r"PROXY negotiation failed .*no header came in time .*AWS NLB: .*on_first_ack")
+
+
 def test_silent_connections_from_a_proxy_do_not_delay_others(node):
     e = node("smtp_accept_max = 0\nsmtp_connect_backlog = 1000\nproxy_protocol_timeout = 20s")
     silent = [socket.create_connection(("127.0.0.1", e.port)) for _ in range(800)]
@@ -293,6 +393,7 @@ def haproxy(folder, backends, options):
     port = free_port()
     servers = "\n".join(f"  server n{i} 127.0.0.1:{b} {options}" for i, b in enumerate(backends))
     (folder / "haproxy.cfg").write_text(
+        f"global\n  stats socket {folder}/admin level admin\n"
         "defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n  option redispatch\n"
         f"frontend smtp\n  bind 127.0.0.1:{port}\n  default_backend nodes\nbackend nodes\n  balance roundrobin\n{servers}\n")
     process = subprocess.Popen(["haproxy", "-db", "-f", folder / "haproxy.cfg"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -327,28 +428,67 @@ def test_haproxy_health_checks_are_quiet(node, tmp_path):
     assert "Warning" not in e.mainlog() and not e.paniclog()
 
 
-def test_two_nodes_behind_one_balancer_one_restarted(node, tmp_path):
-    nodes = [node(name=f"node{i}") for i in (1, 2)]
-    process, port = haproxy(tmp_path, [n.port for n in nodes], "send-proxy-v2 check inter 200 check-send-proxy fall 1 rise 1")
-    accepted = 0
-    try:
-        for i in range(60):
-            if i == 20:
-                nodes[0].stop()
-            if i == 40:
-                nodes[0].start(quiet=True)
+def admin(folder, command):
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(folder / "admin"))
+        s.sendall(command.encode() + b"\n")
+        s.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: s.recv(65536), b"")).decode()
+
+
+def sessions_of(folder, server):
+    rows = [row.split(",") for row in admin(folder, "show stat").splitlines()]
+    return int(next(row[4] for row in rows if row[:2] == ["nodes", server]))
+
+
+class Load(threading.Thread):
+    """A client that sends one message after another, until it is told to stop."""
+
+    def __init__(self, port):
+        super().__init__(daemon=True)
+        self.port, self.accepted, self.failures, self.enough = port, 0, [], threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.enough.is_set():
             try:
-                with Smtp(port, timeout=10) as s:
+                with Smtp(self.port, timeout=20) as s:
                     s.ok("EHLO me")
                     s.message("a@b.test", ["c@here.test"])
-                    accepted += 1
-            except (EOFError, OSError, AssertionError):
-                pass
-        wait_until(lambda: sum(len(n.maildir("mail/c")) for n in nodes) == accepted)
+                    self.accepted += 1
+                    s.quit()
+            except (EOFError, OSError, AssertionError) as e:
+                self.failures.append(e)
+
+
+def test_two_nodes_behind_one_balancer_one_drained_and_restarted(node, tmp_path):
+    """Under load: no client hears an error, and whatever was accepted is delivered."""
+    nodes = [node(name=f"node{i}") for i in (0, 1)]
+    process, port = haproxy(tmp_path, [n.port for n in nodes], "send-proxy-v2 check inter 200 check-send-proxy fall 1 rise 1")
+    clients = [Load(port) for _ in range(3)]
+    try:
+        nodes[0].wait_log("<= a@b.test")
+        admin(tmp_path, "set server nodes/n0 state drain")
+        wait_until(lambda: sessions_of(tmp_path, "n0") == 0)
+        nodes[0].stop()
+        before = len(nodes[1].maildir("mail/c"))
+        wait_until(lambda: len(nodes[1].maildir("mail/c")) > before + 5)
+        nodes[0].start(quiet=True)
+        before = len(nodes[0].maildir("mail/c"))
+        admin(tmp_path, "set server nodes/n0 state ready")
+        wait_until(lambda: len(nodes[0].maildir("mail/c")) > before + 5)
+        for c in clients:
+            c.enough.set()
+            c.join(20)
+        accepted = sum(c.accepted for c in clients)
+        wait_until(lambda: sum(len(n.maildir("mail/c")) for n in nodes) >= accepted)
     finally:
+        for c in clients:
+            c.enough.set()
         process.terminate()
         process.wait()
-    assert accepted >= 55 and all(len(n.maildir("mail/c")) > 0 for n in nodes)
+    assert [f for c in clients for f in c.failures] == []
+    assert sum(len(n.maildir("mail/c")) for n in nodes) == accepted and all(n.maildir("mail/c") for n in nodes)
 
 
 def test_behind_nginx_stream(node, tmp_path):

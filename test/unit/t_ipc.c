@@ -24,6 +24,7 @@ static const struct ipc_record samples[] = {
     { .kind = IPC_NOTICE, .notice = { "1xV2aW-0002qH-2W", IPC_NOTICE_CHANGED } },
     { .kind = IPC_DELIVER, .deliver = { "1xV2aW-0002qH-2W", IPC_FORCE } },
     { .kind = IPC_REPORT, .report = { "1xV2aW-0002qH-2W", 3, -1, true } },
+    { .kind = IPC_STATUS },
 };
 
 static struct str encode(struct arena *a, const struct ipc_record *r)

@@ -268,6 +268,26 @@ static void tlvs_are_found(void **state)
     assert_false(proxy_ssl_parse(STR(""), &ssl));
 }
 
+static void every_reason_has_its_text(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < PROXY_REASON_COUNT; i++) {
+        const char *text = proxy_reason_text((enum proxy_reason)i);
+
+        assert_non_null(text);
+        assert_int_equal(proxy_reason_of(text), i);
+    }
+}
+
+static void a_certificate_counts_if_shown_and_good(void **state)
+{
+    (void)state;
+    assert_true(proxy_ssl_verified(&(struct proxy_ssl){ .client = 3 }));
+    assert_true(proxy_ssl_verified(&(struct proxy_ssl){ .client = 5 }));
+    assert_false(proxy_ssl_verified(&(struct proxy_ssl){ .client = 1 }));
+    assert_false(proxy_ssl_verified(&(struct proxy_ssl){ .client = 7, .verify = 1u << 31 }));
+}
+
 static void what_we_send_we_understand(void **state)
 {
     static const char *const pairs[][2] = {
@@ -329,6 +349,8 @@ int main(void)
         UNIT_TEST(reading_as_told_ends_at_the_end),
         UNIT_TEST(long_headers_need_the_option),
         UNIT_TEST(tlvs_are_found),
+        UNIT_TEST(every_reason_has_its_text),
+        UNIT_TEST(a_certificate_counts_if_shown_and_good),
         UNIT_TEST(what_we_send_we_understand),
         UNIT_TEST(hints_name_the_usual_mistakes),
     };
