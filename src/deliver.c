@@ -95,12 +95,33 @@ static const char *queue_age(struct delivery *d)
                         tod_interval_print(d->arena, (long)(tod_now().tv_sec - d->message->received.tv_sec)));
 }
 
+/* The files could not be changed, so the message will be seen again: the journal says who has it. */
+static void note_done(struct delivery *d)
+{
+    const struct address *const lists[] = { d->addr_succeeded, d->addr_failed };
+    struct err err = { 0 };
+    size_t n = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        for (const struct address *addr = lists[i]; addr != NULL; addr = addr->next)
+            n += addr->settled;
+    const char **names = arena_new_array(d->arena, const char *, n + 1);
+    n = 0;
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        for (const struct address *addr = lists[i]; addr != NULL; addr = addr->next)
+            if (addr->settled)
+                names[n++] = addr->unique;
+    if (n > 0 && !spool_journal(d->exim, d->message, names, n, &err))
+        log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id, "failed to update journal: %s", err.msg);
+}
+
 static enum deliver_rc finish_done(struct delivery *d)
 {
     struct err err = { 0 };
 
     if (!spool_remove(d->exim, d->message, &err)) {
         log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id, "failed to remove message: %s", err.msg);
+        note_done(d);
         return DELIVER_ERROR;
     }
     log_write(d->exim->log, LOG_MAIN, d->message->id, "Completed%s", queue_age(d));
@@ -115,6 +136,7 @@ static enum deliver_rc finish_remaining(struct delivery *d)
     d->message->deliver_firsttime = false;
     if (!spool_update(d->exim, d->message, &err)) {
         log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id, "failed to update spool: %s", err.msg);
+        note_done(d);
         return DELIVER_ERROR;
     }
     return d->frozen ? DELIVER_FROZEN : DELIVER_REMAINS;

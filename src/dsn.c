@@ -1,6 +1,7 @@
 #include "dsn.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "address.h"
 #include "base/arena.h"
@@ -16,7 +17,7 @@
 #include "message.h"
 #include "retry.h"
 
-enum { REPORT_MAX = 256 * 1024 * 1024 };
+enum { REPORT_MAX = 256 * 1024 * 1024, SEND_TRIES = 3, SEND_WAIT_NS = 100 * 1000 * 1000 };
 
 /* ---- one report ---- */
 
@@ -76,7 +77,8 @@ static const char *copies_for(struct delivery *d, const char *to)
     return expand(&ctx, copy, &s) == EXPAND_OK && *s != '\0' ? s : NULL;
 }
 
-static bool send(struct delivery *d, struct dsn_report *r)
+/* False: logged. One try of several: a report of success or delay is not made again later. */
+static bool send_once(struct delivery *d, struct dsn_report *r)
 {
     struct arena *a = arena_new("report");
     struct expand_ctx ctx;
@@ -97,6 +99,16 @@ static bool send(struct delivery *d, struct dsn_report *r)
                   r->to, err.msg);
     arena_destroy(&a);
     return ok;
+}
+
+static bool send(struct delivery *d, struct dsn_report *r)
+{
+    for (int tries = 0; tries < SEND_TRIES; tries++) {
+        if (send_once(d, r))
+            return true;
+        (void)nanosleep(&(struct timespec){ .tv_nsec = SEND_WAIT_NS }, NULL);
+    }
+    return false;
 }
 
 /* All reports of one kind, one for each address they go to. False: at least one could not be made. */

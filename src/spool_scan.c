@@ -21,6 +21,7 @@ struct walk {
     struct exim *exim;
     struct arena *arena;
     struct err *err;
+    const char *top; /* of the spool: input or msglog */
     void (*visit)(struct walk *w, int dirfd, const char *name, char sub);
     struct spool_entry *entries;
     size_t count, room;
@@ -44,7 +45,7 @@ static bool walk_dir(struct walk *w, const char *path, char sub)
 static bool walk_all(struct walk *w)
 {
     static const char subs[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    const char *top = arena_printf(w->arena, "%s/%s", w->exim->config->spool_directory, spool_input);
+    const char *top = arena_printf(w->arena, "%s/%s", w->exim->config->spool_directory, w->top);
     bool ok = walk_dir(w, top, '\0');
 
     for (const char *c = subs; ok && *c != '\0'; c++)
@@ -82,7 +83,7 @@ static void collect(struct walk *w, int dirfd, const char *name, char sub)
 
 bool spool_scan(struct exim *e, struct arena *a, struct spool_entry **out, size_t *count, struct err *err)
 {
-    struct walk w = { .exim = e, .arena = a, .err = err, .visit = collect };
+    struct walk w = { .exim = e, .arena = a, .err = err, .top = spool_input, .visit = collect };
 
     if (!walk_all(&w))
         return false;
@@ -127,11 +128,20 @@ static void sweep(struct walk *w, int dirfd, const char *name, char sub)
         remove_unlocked(dirfd, name);
 }
 
+static void sweep_msglog(struct walk *w, int dirfd, const char *name, char sub)
+{
+    (void)sub;
+    if (strlen(name) == MSGID_LEN && msgid_valid(name) && is_old(dirfd, name) &&
+        spool_find(w->arena, w->exim, spool_input, name, "-H") == NULL && errno == ENOENT)
+        (void)unlinkat(dirfd, name, 0);
+}
+
 void spool_clean(struct exim *e)
 {
     struct arena *a = arena_new("spool clean");
-    struct walk w = { .exim = e, .arena = a, .visit = sweep };
-    bool ok = walk_all(&w);
+    struct walk input = { .exim = e, .arena = a, .top = spool_input, .visit = sweep };
+    struct walk msglog = { .exim = e, .arena = a, .top = spool_msglogs, .visit = sweep_msglog };
+    bool ok = walk_all(&input) && walk_all(&msglog);
 
     (void)ok; /* whoever scans the queue says so */
     arena_destroy(&a);

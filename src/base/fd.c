@@ -7,11 +7,14 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/str.h"
 #include "base/tod.h"
+
+enum { SEND_TRIES = 8 }; /* for want of memory: a quarter of a second in all */
 
 bool fd_writev_all(int fd, struct iovec *iov, int n)
 {
@@ -333,12 +336,24 @@ union fd_control {
     char bytes[CMSG_SPACE(sizeof(int) * FD_PASS_MAX)];
 };
 
+/* Records are how other processes learn of work that is done: want of memory is waited out. */
+static bool try_again(ssize_t done, int *tries)
+{
+    if (done >= 0 || (errno != EINTR && errno != ENOMEM && errno != ENOBUFS))
+        return false;
+    if (errno == EINTR)
+        return true;
+    struct timespec wait = { .tv_nsec = 1000 * 1000L << *tries };
+    return ++*tries <= SEND_TRIES && (nanosleep(&wait, NULL) == 0 || errno == EINTR);
+}
+
 bool fd_send_msg(int sock, const void *p, size_t n, const int *fds, int nfds)
 {
     union fd_control control = { 0 };
     struct iovec iov = { .iov_base = (void *)(uintptr_t)p, .iov_len = n };
     struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
     ssize_t sent;
+    int tries = 0;
 
     if (nfds < 0 || nfds > FD_PASS_MAX) {
         errno = EINVAL;
@@ -357,7 +372,7 @@ bool fd_send_msg(int sock, const void *p, size_t n, const int *fds, int nfds)
     }
     do
         sent = sendmsg(sock, &msg, MSG_NOSIGNAL);
-    while (sent < 0 && errno == EINTR);
+    while (try_again(sent, &tries));
     return sent >= 0 && (size_t)sent == n;
 }
 
@@ -386,12 +401,13 @@ ssize_t fd_recv_msg(int sock, void *p, size_t n, int fds[FD_PASS_MAX])
         .msg_controllen = sizeof(control.bytes),
     };
     ssize_t got;
+    int tries = 0;
 
     for (int i = 0; i < FD_PASS_MAX; i++)
         fds[i] = -1;
     do
         got = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
-    while (got < 0 && errno == EINTR);
+    while (try_again(got, &tries));
     if (got < 0)
         return -1;
 

@@ -35,6 +35,18 @@ static int to_errno(int rc)
     return rc > 0 ? rc : EINVAL;
 }
 
+/* The library makes a database as "__db.<name>" and renames it. Where a crash left one, it would wait for
+ * ever for somebody to finish it; whoever has the lock of the hints knows that nobody will. */
+static void remove_unfinished(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash == NULL ? path : slash + 1;
+    struct arena *a = arena_new("hints bdb");
+
+    (void)unlink(arena_printf(a, "%.*s__db.%s", (int)(name - path), path, name));
+    arena_destroy(&a);
+}
+
 static void *bdb_open(const char *path, bool write, int mode, int *sys_errno)
 {
     DB *db;
@@ -48,6 +60,8 @@ static void *bdb_open(const char *path, bool write, int mode, int *sys_errno)
     }
     db->set_errcall(db, silent);
     bool is_new = write && access(path, F_OK) < 0;
+    if (is_new)
+        remove_unfinished(path);
     rc = db->open(db, NULL, path, NULL, is_new ? DB_HASH : DB_UNKNOWN,
                   is_new  ? DB_CREATE
                   : write ? 0

@@ -40,11 +40,16 @@ bool append_finish(struct append *ap, int fd)
     return ok || append_sys(ap, why, "error while writing to %s", ap->writing);
 }
 
-static bool sync_directory(struct append *ap, const char *dir)
+/* What a deferred delivery leaves is delivered again: the new names go when they are not durable. */
+static bool sync_directory(struct append *ap, const char *path, const char *other)
 {
-    if (ap->call->ctx->exim->config->main.disable_fsync || fd_sync_dir(dir))
+    if (ap->call->ctx->exim->config->main.disable_fsync || fd_sync_dir(ap->path))
         return true;
-    return append_sys(ap, errno, "error while syncing directory %s", dir);
+    append_sys(ap, errno, "error while syncing directory %s", ap->path);
+    (void)unlink(path);
+    if (other != NULL)
+        (void)unlink(other);
+    return false;
 }
 
 /* ---- one file per message, named by directory_file ---- */
@@ -82,7 +87,7 @@ static bool write_plain(struct append *ap, const char *temp)
     const char *path = arena_printf(ap->arena, "%s/%s", ap->path, name);
     if (rename(temp, path) != 0)
         return append_sys(ap, errno, "renaming file %s as %s", temp, path);
-    return sync_directory(ap, ap->path);
+    return sync_directory(ap, path, NULL);
 }
 
 static bool deliver_plain(struct append *ap)
@@ -167,7 +172,7 @@ static bool deliver_mailstore(struct append *ap)
     if (ok && rename(temp, env) != 0)
         ok = append_sys(ap, errno, "renaming file %s as %s", temp, env);
     if (ok)
-        return sync_directory(ap, ap->path);
+        return sync_directory(ap, env, msg);
     (void)unlink(temp);
     (void)unlink(msg);
     return false;

@@ -130,39 +130,42 @@ static bool get_tag(struct append *ap, int64_t written, const char **tag)
 }
 
 /* From tmp to new. With a name that is too long the tag is left out. */
-static bool move_to_new(struct append *ap, const char *temp, const char *base, const char *tag)
+static bool move_to_new(struct append *ap, const char *temp, const char *base, const char *tag,
+                        const char **to)
 {
-    const char *to = arena_printf(ap->arena, "%s/new/%s%s", ap->path, base, tag);
-
-    if (rename(temp, to) == 0)
+    *to = arena_printf(ap->arena, "%s/new/%s%s", ap->path, base, tag);
+    if (rename(temp, *to) == 0)
         return true;
     if (errno == ENAMETOOLONG && tag[0] != '\0') {
-        to = arena_printf(ap->arena, "%s/new/%s", ap->path, base);
-        if (rename(temp, to) == 0)
+        *to = arena_printf(ap->arena, "%s/new/%s", ap->path, base);
+        if (rename(temp, *to) == 0)
             return true;
     }
-    return append_sys(ap, errno, "while renaming %s as %s", temp, to);
+    return append_sys(ap, errno, "while renaming %s as %s", temp, *to);
 }
 
-/* Durable before we say so: the bytes, then the name (Exim syncs the file only). */
-static bool sync_new(struct append *ap)
+/* Durable before we say so: the bytes, then the name (Exim syncs the file only). It will be delivered
+ * again otherwise: this copy goes. */
+static bool sync_new(struct append *ap, const char *path)
 {
     const char *dir = arena_printf(ap->arena, "%s/new", ap->path);
 
     if (ap->call->ctx->exim->config->main.disable_fsync || fd_sync_dir(dir))
         return true;
-    return append_sys(ap, errno, "error while syncing %s", dir);
+    append_sys(ap, errno, "error while syncing %s", dir);
+    (void)unlink(path);
+    return false;
 }
 
 static bool write_file(struct append *ap, int fd, const char *temp, const char *base, int64_t *written)
 {
-    const char *tag;
+    const char *tag, *path;
 
     if (!append_write_all(ap, fd, written) || !get_tag(ap, *written, &tag)) {
         fd_close(fd);
         return false;
     }
-    return append_finish(ap, fd) && move_to_new(ap, temp, base, tag) && sync_new(ap);
+    return append_finish(ap, fd) && move_to_new(ap, temp, base, tag, &path) && sync_new(ap, path);
 }
 
 static bool deliver_file(struct append *ap, int64_t *written)

@@ -205,6 +205,23 @@ static void a_broken_file_is_an_error_not_a_crash(void **state)
     policy_close(&p);
 }
 
+/* Whoever was killed while it was made must not hold up the next: the library would wait for ever. */
+static void an_unfinished_file_is_no_obstacle(void **state)
+{
+    struct policy p;
+    struct err err = { 0 };
+
+    policy_open(&p, *state, "");
+    assert_int_equal(mkdir(policy_path(&p, "db"), 0700), 0);
+    policy_write(&p, "db/__db.misc", "begun");
+    (void)alarm(20);
+    struct hints_db *db = hints_open(&p.x, "misc", true, &err);
+    (void)alarm(0);
+    assert_non_null(db);
+    hints_close(db);
+    policy_close(&p);
+}
+
 /* Four writers count together: none of their steps is lost. */
 static void writers_exclude_each_other(void **state)
 {
@@ -255,6 +272,7 @@ int main(void)
         UNIT_TEST(impossible_numbers_are_refused),
         UNIT_TEST(what_is_put_is_found),
         UNIT_TEST(a_broken_file_is_an_error_not_a_crash),
+        UNIT_TEST(an_unfinished_file_is_no_obstacle),
         UNIT_TEST(writers_exclude_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
