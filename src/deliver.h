@@ -21,6 +21,7 @@ struct deliver_options {
     bool force_frozen;         /* deliver though frozen */
     bool queue_run;            /* started by a queue run */
     bool local_only;           /* -ql */
+    bool queue_smtp;           /* -odqs, the first pass of -qq: remote addresses are only noted */
     bool give_up;              /* -Mg */
     const char *give_up_by;    /* login for the log */
 };

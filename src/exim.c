@@ -140,6 +140,25 @@ static void open_log(struct exim *e, const struct cmd_line *c)
     e->log = log_open(e->arena, l);
 }
 
+/* The selector arguments; tests and listings are not worth a line (manual 53.15). */
+static void log_arguments(const struct exim *e, const struct cmd_line *c)
+{
+    struct buf b = buf_init(e->arena, BUF_DEFAULT_CEILING);
+
+    if (!log_wants(e->log, L_arguments) || is_test(c->mode) || c->mode->run == cmd_bP ||
+        c->mode->run == cmd_brt || c->mode->run == cmd_brw ||
+        (c->mode->flags & CMD_DROPS_TO_CALLER) != 0) /* who may not write the log */
+        return;
+    for (int i = 0; i < c->argc; i++) {
+        const char *text = cstr_printable(e->arena, c->argv[i], true);
+        const char *quote = *text == '\0' || strpbrk(text, " \t") != NULL ? "\"" : "";
+
+        buf_printf(&b, " %s%s%s", quote, text, quote);
+    }
+    log_write(e->log, LOG_MAIN, NULL, "cwd=%s %d args:%s", e->initial_cwd, c->argc,
+              buf_cstr(&b));
+}
+
 #define RESOLV_SERVER "EXIM_RESOLV_SERVER"
 
 /* Tests bring their own DNS server; nobody else's rights may depend on what the
@@ -157,6 +176,7 @@ static void set_up(struct exim *e, const struct cmd_line *c)
     struct err err = { 0 };
 
     e->exim_path = e->config->main.exim_path;
+    e->message_reference = c->oMm;
     e->host_checking = c->mode->run == cmd_bh;
     e->address_test = c->mode->run == cmd_bt;
     tod_zone_set(e->config->main.timezone);
@@ -230,5 +250,6 @@ int main(int argc, char **argv)
         stop(forbidden);
     start_debug(e, &c);
     change_identity(e, &c);
+    log_arguments(e, &c);
     return c.mode->run(e, &c);
 }

@@ -46,6 +46,7 @@ struct exim {
     bool host_checking, address_test; /* -bh, -bt: nothing is changed or sent */
     int queue_fd;      /* seqpacket to the queue process; -1: none (command line) */
     const char *exim_path, *initial_cwd;
+    const char *message_reference; /* -oMm: R= of the messages taken in; or NULL */
 };
 
 #endif

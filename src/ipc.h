@@ -59,7 +59,7 @@ struct ipc_notice {
     char id[MSGID_LEN + 1];
     enum ipc_notice_what what;
 };
-enum { IPC_FORCE = 1, IPC_FORCE_FROZEN = 2, IPC_QUEUE_RUN = 4, IPC_LOCAL_ONLY = 8 };
+enum { IPC_FORCE = 1, IPC_FORCE_FROZEN = 2, IPC_QUEUE_RUN = 4, IPC_LOCAL_ONLY = 8, IPC_QUEUE_SMTP = 16 };
 struct ipc_deliver {
     char id[MSGID_LEN + 1];
     unsigned flags;

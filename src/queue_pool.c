@@ -86,6 +86,7 @@ static struct ipc_record deliver_one(struct exim *e, const struct ipc_deliver *j
         .force_frozen = job->flags & IPC_FORCE_FROZEN,
         .queue_run = job->flags & IPC_QUEUE_RUN,
         .local_only = job->flags & IPC_LOCAL_ONLY,
+        .queue_smtp = job->flags & IPC_QUEUE_SMTP,
     };
     struct ipc_record r = { .kind = IPC_REPORT };
 

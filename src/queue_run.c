@@ -100,13 +100,32 @@ static bool run_one(struct run *r, const char *id, const char *detail)
     return true;
 }
 
-static void run_all(struct run *r, const struct spool_entry *list, size_t n, const char *detail)
+/* False: given up. */
+static bool run_all(struct run *r, const struct spool_entry *list, size_t n, const char *detail)
 {
-    for (size_t i = 0; i < n && !proc_got_term; i++)
-        if (!run_one(r, list[i].id, detail))
-            break;
+    bool going_on = true;
+
+    for (size_t i = 0; i < n && going_on; i++)
+        going_on = !proc_got_term && run_one(r, list[i].id, detail);
     while (queue_pool_busy(r->pool) > 0)
         wait_for_one(r);
+    return going_on;
+}
+
+/* -qq: everything is routed first, so that the second pass knows what waits for a host. */
+static void run_stages(struct run *r, struct spool_entry *list, size_t n, const char *detail)
+{
+    unsigned flags = r->flags;
+
+    queue_order(r->exim, list, n);
+    if (r->options->two_stage) {
+        r->flags = flags | IPC_QUEUE_SMTP;
+        if (!run_all(r, list, n, detail))
+            return;
+        r->flags = flags;
+        queue_order(r->exim, list, n);
+    }
+    (void)run_all(r, list, n, detail);
 }
 
 static const char *text_detail(struct arena *a, char flag, const char *text, bool regex)
@@ -175,10 +194,9 @@ int queue_run(struct exim *e, const struct queue_run_options *o)
     if (spool_scan(e, a, &list, &n, &err)) {
         size_t workers = workers_for(e, n);
 
-        queue_order(e, list, n);
         r.pool = queue_pool_new(a, e, workers, done, &r);
         r.fds = arena_new_array(a, struct pollfd, workers);
-        run_all(&r, list, n, detail);
+        run_stages(&r, list, n, detail);
         queue_pool_close(r.pool);
         status = EXIT_SUCCESS;
     } else {

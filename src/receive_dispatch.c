@@ -152,6 +152,6 @@ void receive_dispatch(struct session *s, struct message *m,
     spool_unlock(m);
     if (when == WHEN_LATER)
         return;
-    struct deliver_options d = { .local_only = when == WHEN_LOCAL_NOW };
+    struct deliver_options d = { .queue_smtp = when == WHEN_LOCAL_NOW };
     fork_delivery(s, m, &d, o->foreground);
 }

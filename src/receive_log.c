@@ -104,6 +104,8 @@ static const char *arrival(struct receive *r)
 
     buf_printf(&b, "%s %s", m->fake_response != NULL && !m->fake_defer ? "(=" : "<=",
                *m->sender == '\0' ? "<>" : m->sender);
+    if (r->e->message_reference != NULL)
+        buf_printf(&b, " R=%s", r->e->message_reference);
     if (s->fullhost != NULL) {
         buf_printf(&b, " H=%s", s->fullhost);
         if (s->interface_address != NULL && wants(r, L_incoming_interface))

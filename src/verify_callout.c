@@ -73,10 +73,7 @@ static void defer(struct callout *c, const char *message)
     r->rc = RC_DEFER;
     r->failure = NULL;
     r->user_message = what;
-    r->message = message == NULL ? what
-                 : c->o->flags & VERIFY_SENDER
-                     ? message
-                     : arena_printf(c->ctx->arena, "%s: %s", what, message);
+    r->message = message == NULL ? what : arena_printf(c->ctx->arena, "%s: %s", what, message);
 }
 
 static void defer_host(struct callout *c, const char *message)

@@ -189,7 +189,8 @@ static void note_failure(struct acl_run *r, const struct verify_result *res,
 static enum acl_result of_rc(struct acl_run *r, enum rc rc, bool defer_ok)
 {
     if (rc != RC_OK)
-        r->ctx->acl_verify_message = r->user_message;
+        r->ctx->acl_verify_message =
+            r->user_message != NULL ? r->user_message : r->log_message;
     if (rc == RC_DEFER && defer_ok) {
         r->user_message = r->log_message = NULL;
         r->sender_verified = NULL;
@@ -297,10 +298,12 @@ static enum acl_result verify_sender(struct acl_run *r, const struct verify *v)
     note_failure(r, res, true);
     bool defer = res->rc == RC_DEFER;
     r->log_message = r->user_message =
-        defer ? "Could not complete sender verify" : "Sender verify failed";
-    if (defer && res->message != NULL)
-        r->log_message =
-            arena_printf(r->ctx->arena, "%s: %s", r->log_message, res->message);
+        !defer        ? "Sender verify failed"
+        : res->routed ? "Could not complete sender verify callout"
+                      : "Could not complete sender verify";
+    /* Why it cannot be told just now is not the client's business. */
+    if (defer && !res->routed && !r->ctx->exim->config->main.smtp_return_error_details)
+        r->user_message = NULL;
     if (!v->no_details) {
         r->sender_address = address;
         r->sender_verified = res;

@@ -304,6 +304,8 @@ static PRINTF_LIKE(3, 0) void write_entry(struct log *l, const struct entry *e, 
     if (files) {
         debug_copy(e->dest, line.text + text_at);
         write_everywhere(l, e, &line, now.tv_sec);
+    } else if (debug_mask != 0 && (debug_mask & D_TESTING) == 0) { /* -v, -d */
+        debug_copy(e->dest, line.text + text_at);
     } else {
         to_stderr(line.text, line.len);
     }

@@ -48,8 +48,8 @@ int cmd_bh(struct exim *e, const struct cmd_line *c)
     peer.authenticated_sender = c->oMas;
     e->host_checking = true;
     e->callout_checking = strcmp(c->mode->name, "bhc") == 0;
-    debug_mask |=
-        D_ACL | D_AUTH | D_DNSBL | D_HOST_LOOKUP | D_LISTS | D_VERIFY | D_TESTING;
+    debug_mask |= (debug_mask == 0 ? D_TESTING : 0) | D_ACL | D_AUTH | D_DNSBL |
+                  D_HOST_LOOKUP | D_LISTS | D_VERIFY;
     printf("\n**** SMTP testing session as if from host %s\n"
            "**** but without any ident (RFC 1413) callback.\n"
            "**** This is not for real!\n\n",

@@ -294,7 +294,9 @@ const char *cmd_forbidden(const struct exim *e, const struct cmd_line *c)
 
     if (needs_admin && !e->admin)
         return "permission denied";
-    if ((c->suppress_fixups || c->oMm != NULL || (f & CMD_NEEDS_TRUSTED) != 0) &&
+    if (c->oMm != NULL && !e->trusted)
+        return "-oMm must be called by a trusted user/config";
+    if ((c->suppress_fixups || (f & CMD_NEEDS_TRUSTED) != 0) &&
         !e->trusted)
         return "permission denied";
     if (c->receive.no_delivery && (f & CMD_PROD_ADMIN) != 0 && e->real_uid != 0 &&

@@ -41,7 +41,7 @@ struct queue_span { /* a queue run: ids as found, in the order they are tried */
     size_t count, at, busy;
     const char *detail;
     const struct queue_select *select;
-    bool abandoned;
+    bool abandoned, second; /* -qq: the second pass */
 };
 
 struct queue_role {
@@ -113,16 +113,30 @@ static void on_notice(struct queue_role *q, const struct ipc_notice *n)
 
 /* ---- what became of them ---- */
 
-static void end_run_if_done(struct queue_role *q)
+static const struct queue_run_options *run_options(const struct queue_role *q)
+{
+    static const struct queue_run_options plain = { 0 };
+
+    return q->daemon->options->queue != NULL ? q->daemon->options->queue : &plain;
+}
+
+/* True: it goes on with its second pass. */
+static bool end_run_if_done(struct queue_role *q)
 {
     struct queue_span *r = &q->run;
 
     if (r->arena == NULL || r->at < r->count || r->busy > 0)
-        return;
+        return false;
+    if (run_options(q)->two_stage && !r->second && !r->abandoned && !q->stopping) {
+        r->second = true;
+        r->at = 0;
+        return true;
+    }
     if (log_wants(q->exim->log, L_queue_run) && !r->abandoned)
         log_write(q->exim->log, LOG_MAIN, NULL, "End queue run: %s", r->detail);
     arena_destroy(&r->arena);
     *r = (struct queue_span){ 0 };
+    return false;
 }
 
 /* A message that just came may still be held by the one that received it. */
@@ -205,13 +219,6 @@ static void serve_line(struct queue_role *q)
     }
 }
 
-static const struct queue_run_options *run_options(const struct queue_role *q)
-{
-    static const struct queue_run_options plain = { 0 };
-
-    return q->daemon->options->queue != NULL ? q->daemon->options->queue : &plain;
-}
-
 /* Frozen ones that nothing but a person thaws are not even opened. */
 static bool known_frozen(const struct queue_role *q, const struct queue_entry *m)
 {
@@ -222,6 +229,13 @@ static bool known_frozen(const struct queue_role *q, const struct queue_entry *m
     if (log_wants(q->exim->log, L_skip_delivery))
         log_write(q->exim->log, LOG_MAIN, m->id, "Message is frozen");
     return true;
+}
+
+static unsigned run_flags(const struct queue_role *q)
+{
+    bool first_of_two = run_options(q)->two_stage && !q->run.second;
+
+    return queue_run_flags(run_options(q)) | (first_of_two ? IPC_QUEUE_SMTP : 0u);
 }
 
 static void serve_run(struct queue_role *q)
@@ -240,17 +254,17 @@ static void serve_run(struct queue_role *q)
             break;
         }
         struct queue_entry *m = queue_index_find(q->index, r->list[r->at].id);
-        bool not_due = m != NULL && m->due > now && !run_options(q)->force;
+        bool not_due = m != NULL && m->due > now && !run_options(q)->force &&
+                       !log_wants(q->exim->log, L_retry_defer); /* a line for each address */
         if (m == NULL || m->state != QUEUE_RESTS || not_due || known_frozen(q, m) ||
             !queue_select_matches(r->select, m->id)) {
             r->at++;
             continue;
         }
-        if (!hand_out(q, m, queue_run_flags(run_options(q)), true))
+        if (!hand_out(q, m, run_flags(q), true))
             break;
         r->at++;
     }
-    end_run_if_done(q);
 }
 
 /* ---- queue runs ---- */
@@ -472,7 +486,9 @@ static void loop(struct queue_role *q, const sigset_t *during_wait)
         if (q->stopping && !q->retired)
             read_notices(q); /* sessions have ended before: nothing more comes after these */
         serve_line(q);
-        serve_run(q);
+        do
+            serve_run(q);
+        while (end_run_if_done(q));
     }
     if (!q->retired)
         daemon_control_remove(q->exim);

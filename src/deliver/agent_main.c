@@ -143,7 +143,7 @@ static const char *file_refused(struct arena *a, const char *path, const struct 
         return arena_printf(a, "%s is not a regular file", path);
     if (((long)st->st_mode & 07777 & f->modemask) != 0)
         return arena_printf(a, "bad mode (0%lo) for %s: 0%lo bit(s) unexpected",
-                            (unsigned long)st->st_mode & 07777, path,
+                            (unsigned long)st->st_mode, path,
                             (unsigned long)st->st_mode & 07777 & (unsigned long)f->modemask);
     if (f->check_owner && !has_id(f->owners, f->owner_count, st->st_uid))
         return arena_printf(a, "bad owner for %s", path);

@@ -193,6 +193,12 @@ static void add_reason(struct delivery *d, struct buf *b, const struct address *
         buf_printf(b, " DT=%s", seconds(d, addr->delivery_ms));
 }
 
+/* Exim: what queue_smtp_domains, -odqs and -qq put off is not logged. */
+static bool waits_for_host(const struct address *addr)
+{
+    return addr->result.basic_errno == ERR_QUEUE_DOMAIN && addr->transport != NULL;
+}
+
 void deliver_log_defer(struct delivery *d, struct address *addr)
 {
     int e = addr->result.basic_errno;
@@ -205,7 +211,7 @@ void deliver_log_defer(struct delivery *d, struct address *addr)
     add_route(&b, addr);
     buf_printf(&b, " defer (%d)", e);
     add_reason(d, &b, addr, false);
-    if (skipped && !wants(d, L_retry_defer))
+    if ((skipped && !wants(d, L_retry_defer)) || waits_for_host(addr))
         return;
     write_line(d, addr, &b);
     spool_msglog(d->exim, d->message, "%s", buf_cstr(&b) + 3);

@@ -218,17 +218,25 @@ static void run_parallel(struct delivery *d, struct group *groups, size_t limit)
 
 /* ---- order and suppression ---- */
 
-static bool only_local_wanted(struct delivery *d, struct address *addr)
+static bool waits_for_host(struct delivery *d, struct address *addr)
 {
     const struct main_options *o = &d->exim->config->main;
     struct expand_ctx ctx;
 
-    if (d->options->local_only)
+    if (d->options->queue_smtp)
         return true;
     if (o->queue_smtp_domains == NULL || d->options->queue_run || d->options->force)
         return false;
     deliver_ctx(&ctx, d, addr);
     return match_domain(&ctx, o->queue_smtp_domains, addr->domain, NULL) == RC_OK;
+}
+
+static void suppress(struct delivery *d, struct address *addr, int why, const char *text)
+{
+    addr->flags |= ADDR_RETRY_SKIPPED;
+    addr->result = (struct addr_result){ .rc = RC_DEFER, .basic_errno = why, .status = "4.4.0",
+                                         .message = text };
+    deliver_settle(d, addr);
 }
 
 static void drop_suppressed(struct delivery *d)
@@ -238,15 +246,16 @@ static void drop_suppressed(struct delivery *d)
     for (struct address *next; list != NULL; list = next) {
         next = list->next;
         list->next = NULL;
-        if (!only_local_wanted(d, list)) {
+        if (d->options->local_only) {
+            suppress(d, list, ERR_LOCAL_ONLY, "remote deliveries suppressed");
+        } else if (waits_for_host(d, list)) {
+            if (list->transport->driver->note_waiting != NULL)
+                list->transport->driver->note_waiting(list->transport, d, list);
+            suppress(d, list, ERR_QUEUE_DOMAIN, "domain matches queue_smtp_domains, or -odqs set");
+        } else {
             *tail = list;
             tail = &list->next;
-            continue;
         }
-        list->flags |= ADDR_RETRY_SKIPPED;
-        list->result = (struct addr_result){ .rc = RC_DEFER, .basic_errno = ERR_LOCAL_ONLY, .status = "4.4.0",
-                                             .message = "remote deliveries suppressed" };
-        deliver_settle(d, list);
     }
     d->addr_remote = keep;
 }

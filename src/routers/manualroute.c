@@ -186,8 +186,8 @@ static enum route_rc expand_part(struct route_call *call, enum expand_rc rc, con
         return ROUTE_OK;
     if (rc == EXPAND_FORCED)
         return ROUTE_DECLINE;
-    return route_result(call, ROUTE_DEFER, ERR_UNKNOWNERROR, "4.3.5", "%s router: failed to expand \"%s\": %s",
-                        call->addr->router->name, text, call->ctx->err.msg);
+    return route_result(call, ROUTE_DEFER, ERR_UNKNOWNERROR, "4.3.5", "failed to expand \"%s\": %s",
+                        text, call->ctx->err.msg);
 }
 
 /* $0 is the domain while the hosts of a rule are expanded; $value what a lookup pattern found. */

@@ -119,8 +119,8 @@ static enum route_rc get_data(const struct redirect *r, struct route_call *call,
     case EXPAND_FORCED:
         return ROUTE_DECLINE;
     default:
-        return route_result(call, ROUTE_DEFER, ERR_UNKNOWNERROR, "4.3.5", "%s router: failed to expand \"%s\": %s",
-                            r->base.name, e->text, call->ctx->err.msg);
+        return route_result(call, ROUTE_DEFER, ERR_UNKNOWNERROR, "4.3.5", "failed to expand \"%s\": %s",
+                            e->text, call->ctx->err.msg);
     }
     if (r->file != NULL)
         return redirect_read_file(r, call, who, v, text);

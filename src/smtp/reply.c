@@ -205,6 +205,8 @@ static void say_sender_failed(struct smtp_state *st, const struct acl_verdict *v
         smtp_log(st, LOG_MAIN | LOG_REJECT, "%s sender verify %s for <%s>%s%s",
                  smtp_log_host(st), defer ? "defer" : "fail", v->sender_address,
                  r->message != NULL ? ": " : "", r->message != NULL ? r->message : "");
+    if (defer)
+        return;
     const char *text =
         arena_printf(st->s->arena, "Verification failed for <%s>", v->sender_address);
     if (r->user_message != NULL && *r->user_message != '\0')

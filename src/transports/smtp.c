@@ -153,5 +153,6 @@ const struct transport_driver transport_smtp = {
     .option_count = ARRAY_LEN(options),
     .check = check,
     .deliver = deliver,
+    .note_waiting = smtp_wait_note_hosts,
     .tidy = smtp_cache_tidy,
 };

@@ -194,6 +194,7 @@ struct smtp_hosts_list smtp_hosts_find(const struct smtp_transport *t, struct ex
 
 /* ---- smtp_wait.c ---- */
 void smtp_wait_note(struct smtp_attempt *at, const struct address *list);
+void smtp_wait_note_hosts(const struct transport *t, const struct delivery *d, const struct address *addr);
 bool smtp_wait_serialize(struct smtp_attempt *at, bool *mine); /* false: another process has the host */
 void smtp_wait_release(struct smtp_attempt *at);
 

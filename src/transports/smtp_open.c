@@ -179,7 +179,7 @@ static bool dial_and_negotiate(struct smtp_attempt *at)
     if (at->probe) /* its certificate is to be shown */
         return false;
     /* Before the connection goes: what its certificate was is there for msg:host:defer. */
-    if (!may_go_clear(at))
+    if (!at->callout && !may_go_clear(at))
         smtp_fault_log(at);
     at->ctx.tls_out = NULL;
     (up ? smtp_cache_quit : smtp_cache_drop)(at->conn);

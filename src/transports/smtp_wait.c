@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/tod.h"
+#include "deliver.h"
 #include "exim.h"
 #include "hintsdb.h"
 #include "host.h"
@@ -33,36 +34,61 @@ static void push_out(struct hints_db *db, struct arena *a, const char *key, stru
     }
 }
 
-void smtp_wait_note(struct smtp_attempt *at, const struct address *list)
+static void note(struct hints_db *db, struct arena *a, const char *host, const char *id)
 {
-    struct exim *e = at->ctx.exim;
-    const struct message *m = at->ctx.message;
-    struct arena *a = at->arena;
     struct err err = { 0 };
     struct str raw;
     struct hints_wait w = { 0 };
 
-    if (m == NULL || m->id[0] == '\0' || list == NULL || e->address_test)
+    if (!hints_get(db, a, host, &raw) || !hints_wait_decode(a, raw, &w))
+        w = (struct hints_wait){ 0 };
+    if (holds(&w, id))
         return;
-    struct hints_db *db = hints_open(e, arena_printf(a, "wait-%s", at->t->base.name), true, &err);
+    if (w.count >= IDS_PER_RECORD)
+        push_out(db, a, host, &w);
+    const char **ids = arena_new_array(a, const char *, (size_t)w.count + 2);
+
+    for (int i = 0; i < w.count; i++)
+        ids[i] = w.ids[i];
+    ids[w.count++] = id;
+    w.ids = ids;
+    w.time_stamp = tod_now().tv_sec;
+    raw = hints_wait_encode(a, &w);
+    (void)hints_put(db, host, raw.p, raw.len, &err);
+}
+
+/* NULL: a hint that nobody gets; the queue knows as well. */
+static struct hints_db *open_hints(struct exim *e, struct arena *a, const struct transport *t,
+                                   const struct message *m)
+{
+    struct err err = { 0 };
+
+    if (m == NULL || m->id[0] == '\0' || e->address_test)
+        return NULL;
+    return hints_open(e, arena_printf(a, "wait-%s", t->name), true, &err);
+}
+
+void smtp_wait_note(struct smtp_attempt *at, const struct address *list)
+{
+    const struct message *m = at->ctx.message;
+    struct hints_db *db =
+        list == NULL ? NULL : open_hints(at->ctx.exim, at->arena, &at->t->base, m);
 
     if (db == NULL)
-        return; /* a hint: the queue knows as well */
-    if (!hints_get(db, a, at->host->name, &raw) || !hints_wait_decode(a, raw, &w))
-        w = (struct hints_wait){ 0 };
-    if (!holds(&w, m->id)) {
-        if (w.count >= IDS_PER_RECORD)
-            push_out(db, a, at->host->name, &w);
-        const char **ids = arena_new_array(a, const char *, (size_t)w.count + 2);
+        return;
+    note(db, at->arena, at->host->name, m->id);
+    hints_close(db);
+}
 
-        for (int i = 0; i < w.count; i++)
-            ids[i] = w.ids[i];
-        ids[w.count++] = m->id;
-        w.ids = ids;
-        w.time_stamp = tod_now().tv_sec;
-        raw = hints_wait_encode(a, &w);
-        (void)hints_put(db, at->host->name, raw.p, raw.len, &err);
-    }
+void smtp_wait_note_hosts(const struct transport *t, const struct delivery *d, const struct address *addr)
+{
+    struct hints_db *db =
+        addr->host_list == NULL ? NULL : open_hints(d->exim, d->arena, t, d->message);
+
+    if (db == NULL)
+        return;
+    for (const struct host *h = addr->host_list; h != NULL; h = h->next)
+        note(db, d->arena, h->name, d->message->id);
     hints_close(db);
 }
 

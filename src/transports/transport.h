@@ -98,6 +98,8 @@ struct transport_driver {
     unsigned flags;
     bool (*check)(struct transport *t, const struct config *cfg, struct arena *a, struct err *err);
     void (*deliver)(const struct transport *t, struct transport_call *call);
+    /* addr waits for its hosts: the hints of what waits where are told. Optional. */
+    void (*note_waiting)(const struct transport *t, const struct delivery *d, const struct address *addr);
     void (*tidy)(void); /* close kept connections: end of a worker */
 };
 

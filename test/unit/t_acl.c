@@ -137,7 +137,7 @@ static const struct row rcpt[] = {
     { " warn !verify = recipient\n set acl_m_x = $acl_verify_message\n deny message = [$acl_m_x][$acl_verify_message]", ACL_DENY, "[Unrouteable address][]", "-", "" },
     { " deny !verify = sender", ACL_DENY, "Sender verify failed", "Sender verify failed", "" },
     { " deny verify = sender=ok@a\n message = $sender_address_data", ACL_DENY, "the data", "-", "" },
-    { " deny !verify = sender=later@a", ACL_DEFER, "Could not complete sender verify", "Could not complete sender verify: try again", "" },
+    { " deny !verify = sender=later@a", ACL_DEFER, NULL, "Could not complete sender verify", "" },
     { " deny verify = sender=later@a/defer_ok\n message = M", ACL_DENY, "M", "M", "" },
     { " deny acl = e", ACL_DENY, "inner msg", "inner log", "" },
     { " deny acl = f", ACL_DENY, "inner drop", "inner drop", "" },
