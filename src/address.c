@@ -31,15 +31,6 @@ static struct hash *copy_vars(struct arena *a, const struct hash *from)
     return to;
 }
 
-/* features.txt: a redirection passes no DSN option on; but who asked for no failure or delay report
- * hears nothing about the addresses made from his either. */
-static unsigned child_dsn_flags(unsigned flags)
-{
-    unsigned asked = flags & DSN_NOTIFY_MASK;
-
-    return asked == DSN_SUCCESS ? DSN_NEVER : asked & ~(unsigned)DSN_SUCCESS;
-}
-
 static bool is_homonym(const struct address *parent, const char *text)
 {
     for (; parent != NULL; parent = parent->parent)
@@ -62,7 +53,9 @@ struct address *address_child(struct arena *a, struct address *parent, const cha
     addr->remove_headers = parent->remove_headers;
     addr->router_vars = copy_vars(a, parent->router_vars);
     addr->flags = parent->flags & (ADDR_HIDE_CHILD | ADDR_IGNORE_ERROR);
-    addr->dsn_flags = child_dsn_flags(parent->dsn_flags);
+    /* features.txt: a redirection passes no DSN option on; but who asked for no failure or delay report
+     * hears nothing about the addresses made from his either. */
+    addr->dsn_flags = message_notify_without_success(parent->dsn_flags);
     addr->dsn_null_from_list = true;
     addr->list_child = parent->list_child;
     /* An address among its own ancestors is another delivery: the router core words its name once

@@ -74,6 +74,7 @@ enum addr_flag {
     ADDR_ONETIME = 1 << 10, ADDR_VERIFY = 1 << 11, ADDR_RETRY_SKIPPED = 1 << 12,
     ADDR_DIRECTORY = 1 << 13, ADDR_CUTTHROUGH = 1 << 14, ADDR_BOUNCE_HANDLED = 1 << 15,
     ADDR_INITGROUPS = 1 << 16, ADDR_EXPAND_PIPE = 1 << 17, ADDR_HOST_LIST_OVERRIDE = 1 << 18,
+    ADDR_UNREPORTED = 1 << 19, /* failed, and its report could not be written */
 };
 
 struct address {

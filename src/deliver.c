@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "deliver/deliver_int.h"
 #include "dsn.h"
+#include "dsn_once.h"
 #include "exim.h"
 #include "message.h"
 #include "retry.h"
@@ -75,6 +76,7 @@ static void run(struct delivery *d)
 {
     retry_cache_refresh(d->exim);
     make_addresses(d);
+    dsn_once_recall(d);
     if (d->options->give_up)
         fail_all(d, "5.0.0", "delivery cancelled by administrator");
     else if (d->cancel != NULL)
@@ -147,8 +149,10 @@ static enum deliver_rc finish(struct delivery *d)
 {
     bool reported = dsn_send_reports(d);
 
-    if (reported)
-        for (struct address *addr = d->addr_failed; addr != NULL; addr = addr->next)
+    if (d->spool_unsure)
+        return DELIVER_ERROR;
+    for (struct address *addr = d->addr_failed; addr != NULL; addr = addr->next)
+        if (!(addr->flags & ADDR_UNREPORTED))
             deliver_address_done(d, addr);
     if (reported && d->addr_deferred == NULL && !d->frozen)
         return finish_done(d);
@@ -162,6 +166,10 @@ static enum deliver_rc deliver_loaded(struct delivery *d, struct deliver_report 
                   d->options->give_up_by == NULL ? "" : d->options->give_up_by);
     if (!deliver_frozen_check(d))
         return DELIVER_FROZEN;
+    if (d->message->report_of != NULL && dsn_once_is_held(d->exim, d->message))
+        return DELIVER_REMAINS;
+    if (!dsn_once_recover(d))
+        return DELIVER_LOCKED;
     run(d);
     enum deliver_rc rc = finish(d);
     report->next_try = d->next_try;

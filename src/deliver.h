@@ -55,6 +55,7 @@ struct delivery {
     size_t recipient_count;
     size_t in_flight;           /* groups of remote addresses not settled yet */
     bool update_spool;          /* -H must be rewritten at the end */
+    bool spool_unsure;          /* the journal may hold more than we know: it is left for the next run */
     bool frozen;
     const char *cancel;         /* why all remaining recipients are given up; NULL: they are not */
     time_t now;
@@ -65,6 +66,19 @@ struct delivery {
  * body as one text with "\n"; parent_id: the message it refers to (R=). False with err. */
 bool deliver_submit(struct exim *e, const char *sender, const char *const *recipients, size_t n,
                     struct str text, const char *parent_id, char new_id[17], struct err *err) MUST_USE;
+
+/* The same in steps, for what must be noted elsewhere between them. begin: the message has its id, the spool
+ * nothing yet; recipients and parent_id are borrowed. commit: durable, logged, and locked by us until release,
+ * which lets it go its way. abandon: nothing of it stays, unless it was committed: then it is only unlocked. */
+struct submission;
+struct submission *deliver_submit_begin(struct exim *e, const char *sender, const char *const *recipients, size_t n,
+                                        const char *parent_id, struct err *err) MUST_USE;
+const char *deliver_submit_id(const struct submission *s);
+/* Before commit: not to be delivered while the parent's record speaks against it (dsn_once.h). */
+void deliver_submit_hold(struct submission *s);
+bool deliver_submit_commit(struct submission *s, struct str text, struct err *err) MUST_USE;
+void deliver_submit_release(struct submission **s);
+void deliver_submit_abandon(struct submission **s);
 
 /* freeze_tell: a short message to each address of that option; nobody hears of our own reports. */
 void deliver_tell_frozen(struct exim *e, const struct message *m, const char *why);

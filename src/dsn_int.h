@@ -13,8 +13,27 @@ struct dsn_item {
     enum dsn_report_kind kind;
     const char *to; /* where the report goes: errors_to or the sender */
     struct address *addr;
+    int pno;        /* of the submitted recipient */
     struct dsn_recipient record;
 };
+
+/* One report of a run, from what it is about to its way into the spool. */
+struct dsn_plan {
+    struct dsn_plan *next;
+    struct dsn_report report;
+    struct dsn_item *items;
+    struct submission *submission; /* NULL: it could not be begun, or has gone its way */
+    bool committed;
+    unsigned warning;              /* DSN_REPORT_DELAY: how many of delay_warning's times have passed */
+};
+
+/* ---- dsn_plan.c ---- */
+/* All reports due after this run, one for each kind and each address they go to. */
+struct dsn_plan *dsn_plan_all(struct delivery *d);
+/* All delays due were reported, or nobody wants to hear of them. */
+void dsn_plan_warned(struct delivery *d, unsigned warning);
+/* How many of the times in delay_warning have passed and are not reported; 0: no warning is due. */
+unsigned dsn_plan_warning(struct delivery *d);
 
 /* ---- dsn_records.c ---- */
 /* All items due after this run, by kind; those that nobody hears of are left out. */

@@ -94,6 +94,7 @@ static struct dsn_item *new_item(struct delivery *d, struct address *addr, enum 
 
     i->kind = kind;
     i->addr = addr;
+    i->pno = addr->top->pno;
     i->to = addr->errors_to != NULL && kind != DSN_REPORT_SUCCESS ? addr->errors_to : d->message->sender;
     i->record = (struct dsn_recipient){
         .original = rcpt != NULL && !addr->list_child ? rcpt->orcpt : NULL,
@@ -181,16 +182,6 @@ static const char *note_of(const struct tally *t, const struct address *top, enu
     return NULL;
 }
 
-/* Reports success once: the request is taken off the recipient, and -H says so from then on. */
-static void request_is_met(struct delivery *d, int pno)
-{
-    struct recipient *r = &d->message->recipients[pno];
-    unsigned rest = r->dsn_flags & ~(unsigned)DSN_SUCCESS & DSN_NOTIFY_MASK;
-
-    r->dsn_flags = rest == 0 ? DSN_NEVER : rest;
-    d->update_spool = true;
-}
-
 static struct dsn_item *success_of(struct delivery *d, struct address *top, const struct tally *t)
 {
     enum dsn_outcome o = outcome_of(t, top);
@@ -209,7 +200,7 @@ static struct dsn_item *success_of(struct delivery *d, struct address *top, cons
         i->record.remote_mta = i->record.diagnostic = NULL;
         i->record.status = "2.0.0";
     }
-    request_is_met(d, top->pno);
+    i->pno = top->pno;
     return i;
 }
 

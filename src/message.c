@@ -47,6 +47,13 @@ struct recipient *message_add_recipient(struct message *m, const char *address,
     return r;
 }
 
+unsigned message_notify_without_success(unsigned dsn_flags)
+{
+    unsigned asked = dsn_flags & DSN_NOTIFY_MASK;
+
+    return asked == DSN_SUCCESS ? DSN_NEVER : asked & ~(unsigned)DSN_SUCCESS;
+}
+
 bool message_is_nonrecipient(const struct message *m, const char *address)
 {
     return m->nonrecipients != NULL && hash_find(m->nonrecipients, address) != NULL;

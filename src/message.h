@@ -78,6 +78,7 @@ struct message {
 
     const char *dsn_envid;        /* xtext as received; NULL none */
     enum dsn_ret dsn_ret;
+    const char *report_of;        /* id of the message this is a report on; NULL: no report (dsn_once.h) */
 
     struct hash *acl_m;           /* name without "acl_m" -> const char * value */
     struct hash *acl_c;           /* copy of the connection's at acceptance */
@@ -99,6 +100,8 @@ struct message {
     const char *queued_by;        /* "ACL", ...: why queue_only */
     const char *discarded_by;     /* "MAIL", "RCPT" ...: the ACL that left no recipient; NULL */
     unsigned dsn_notify_default;  /* of the command line: for every recipient */
+    bool no_dsn_success;          /* control = no_dsn_success, for all recipients */
+    bool no_dsn_success_rcpt;     /* the same in the RCPT ACL: for the one at hand */
     bool sender_forced;           /* -f of a trusted caller */
     bool chunked;                 /* came by BDAT */
     int body_8bitmime;            /* BODY=: 8, 7, or 0 not given */
@@ -109,6 +112,8 @@ struct message {
 struct message *message_new(const char *arena_name);
 void message_free(struct message **mp);
 struct recipient *message_add_recipient(struct message *m, const char *address, int parent);
+/* NOTIFY flags without the request for success reports; who asked for nothing else wants no report. */
+unsigned message_notify_without_success(unsigned dsn_flags);
 bool message_is_nonrecipient(const struct message *m, const char *address); /* exact match */
 void message_add_nonrecipient(struct message *m, const char *address);
 /* $message_body / $message_body_end: at most max bytes; newlines as spaces unless keep_newlines. */

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/hash.h"
 #include "base/tod.h"
+#include "dsn_once.h"
 #include "exim.h"
 #include "message.h"
 #include "queue.h"
@@ -86,7 +87,7 @@ static void print_generated(const struct message *m, struct arena *a)
     for (size_t i = 0; i < m->recipient_count; i++)
         hash_put(envelope, m->recipients[i].address, &m->recipients[i]);
     while (m->nonrecipients != NULL && hash_next(m->nonrecipients, &it, &address, &value))
-        if (hash_find(envelope, address) == NULL)
+        if (hash_find(envelope, address) == NULL && !dsn_once_is_note(address))
             printf("       +D %s\n", address);
 }
 

@@ -275,6 +275,21 @@ static bool make_header(struct receive *r, bool extract, struct receive_result *
     return true;
 }
 
+/* Who was told that the message is rejected is not told that it arrived. */
+static void settle_notify(struct message *m)
+{
+    bool no_success = m->no_dsn_success || m->fake_response != NULL;
+
+    for (size_t i = 0; i < m->recipient_count; i++) {
+        struct recipient *r = &m->recipients[i];
+
+        if (r->dsn_flags == 0)
+            r->dsn_flags = m->dsn_notify_default;
+        if (no_success)
+            r->dsn_flags = message_notify_without_success(r->dsn_flags);
+    }
+}
+
 static struct receive_result commit(struct receive *r)
 {
     struct message *m = r->m;
@@ -283,9 +298,7 @@ static struct receive_result commit(struct receive *r)
         m->frozen_at = tod_now().tv_sec;
     receive_header_stamp(r);
     m->message_size = receive_log_size(m) + r->body_size;
-    for (size_t i = 0; i < m->recipient_count; i++)
-        if (m->recipients[i].dsn_flags == 0)
-            m->recipients[i].dsn_flags = m->dsn_notify_default;
+    settle_notify(m);
     bool keep = m->recipient_count > 0 && !r->e->host_checking;
     struct spool_writer *w = r->writer;
     r->writer = NULL;

@@ -56,6 +56,7 @@ const struct spool_field spool_fields[] = {
     FLAG("utf8_downcvt", utf8_downconvert),
     TEXT("dsn_envid", dsn_envid),
     { "dsn_ret", FIELD_RET, AT(dsn_ret), 0 },
+    TEXT("dsn_report_of", report_of), /* ours: Exim passes over what it does not know */
 };
 /* clang-format on */
 const size_t spool_field_count = ARRAY_LEN(spool_fields);

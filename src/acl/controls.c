@@ -255,6 +255,19 @@ static bool freeze(struct acl_run *r, const char *options)
     return true;
 }
 
+/* In the RCPT ACL it is about that recipient, elsewhere about all of the message. */
+static bool no_dsn_success(struct acl_run *r, const char *options)
+{
+    struct message *m = message_of(r);
+
+    (void)options;
+    if (m != NULL && r->where == ACL_WHERE_RCPT)
+        m->no_dsn_success_rcpt = true;
+    else if (m != NULL)
+        m->no_dsn_success = true;
+    return true;
+}
+
 static bool no_mbox_unspool(struct acl_run *r, const char *options)
 {
     (void)options;
@@ -340,6 +353,7 @@ static const struct control controls[] = {
     { "freeze",                  true,  ONLY(AT_MESSAGE | AT(NOTSMTP)), freeze },
     { "no_callout_flush",        false, AT_NONSMTP, no_callout_flush },
     { "no_delay_flush",          false, AT_NONSMTP, no_delay_flush },
+    { "no_dsn_success",          false, ONLY(AT_MESSAGE | AT_NONSMTP), no_dsn_success },
     { "no_enforce_sync",         false, AT_NONSMTP, no_enforce_sync },
     { "no_mbox_unspool",         false, ONLY(AT_MESSAGE), no_mbox_unspool },
     { "no_multiline_responses",  false, AT_NONSMTP, no_multiline },

@@ -41,6 +41,8 @@ void deliver_settle_all(struct delivery *d, struct address *list);
 void deliver_address_done(struct delivery *d, struct address *addr);
 /* Makes what is done so far durable, unless the message is about to be removed anyway. */
 void deliver_journal(struct delivery *d);
+/* All of it, and these lines with it, in one step. False: logged. */
+bool deliver_journal_with(struct delivery *d, const char *const *lines, size_t n);
 
 /* ---- log.c ---- */
 void deliver_log_success(struct delivery *d, struct address *addr, const char *mark);

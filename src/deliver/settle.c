@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "dsn_once.h"
 #include "exim.h"
 #include "message.h"
 #include "spool.h"
@@ -88,26 +89,42 @@ void deliver_settle_all(struct delivery *d, struct address *list)
     deliver_journal(d);
 }
 
+static bool all_is_settled(const struct delivery *d)
+{
+    return d->addr_local == NULL && d->addr_remote == NULL && d->addr_failed == NULL && d->addr_deferred == NULL &&
+           d->in_flight == 0;
+}
+
+bool deliver_journal_with(struct delivery *d, const char *const *lines, size_t n)
+{
+    size_t fresh = 0;
+    struct err err = { 0 };
+
+    for (const struct address *a = d->addr_succeeded; a != d->journaled; a = a->next)
+        fresh++;
+    if (fresh + n == 0)
+        return true;
+    const char **all = arena_new_array(d->arena, const char *, 2 * fresh + n);
+    size_t count = 0;
+    for (const struct address *a = d->addr_succeeded; a != d->journaled; a = a->next) {
+        const char *fact = dsn_once_fact(d->arena, a);
+        if (fact != NULL)
+            all[count++] = fact; /* first: a torn journal may cost a delivery too many, but no report */
+        all[count++] = a->unique;
+    }
+    for (size_t i = 0; i < n; i++)
+        all[count++] = lines[i];
+    bool ok = spool_journal(d->exim, d->message, all, count, &err);
+    if (!ok)
+        log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id, "failed to update journal: %s", err.msg);
+    d->journaled = d->addr_succeeded;
+    return ok;
+}
+
 /* Everything that succeeded since the last call. When nothing else is under way the message is
  * about to be removed or rewritten, which says the same durably: one sync less. */
 void deliver_journal(struct delivery *d)
 {
-    size_t n = 0;
-    struct err err = { 0 };
-
-    if (d->addr_local == NULL && d->addr_remote == NULL && d->addr_failed == NULL &&
-        d->addr_deferred == NULL && d->in_flight == 0)
-        return;
-    for (const struct address *a = d->addr_succeeded; a != d->journaled; a = a->next)
-        n++;
-    if (n == 0)
-        return;
-    const char **names = arena_new_array(d->arena, const char *, n);
-    n = 0;
-    for (const struct address *a = d->addr_succeeded; a != d->journaled; a = a->next)
-        names[n++] = a->unique;
-    if (!spool_journal(d->exim, d->message, names, n, &err))
-        log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id,
-                  "failed to update journal: %s", err.msg);
-    d->journaled = d->addr_succeeded;
+    if (!all_is_settled(d))
+        (void)deliver_journal_with(d, NULL, 0);
 }

@@ -92,16 +92,18 @@ static void send_on(struct exim *e, struct message *m)
         (void)proc_wait(pid, -1);
 }
 
-bool deliver_submit(struct exim *e, const char *sender, const char *const *recipients, size_t n,
-                    struct str text, const char *parent_id, char new_id[17], struct err *err)
-{
-    struct message *m = message_new("report");
-    struct err why = { 0 };
-    bool ok = false;
+struct submission {
+    struct exim *exim;
+    struct message *message;
+    struct spool_writer *writer; /* NULL once it was committed or given up */
+    const char *const *recipients;
+    size_t recipient_count;
+    const char *parent_id;
+};
 
+static void describe_origin(struct exim *e, struct message *m, const char *sender)
+{
     m->sender = arena_strdup(m->arena, sender);
-    for (size_t i = 0; i < n; i++)
-        message_add_recipient(m, arena_strdup(m->arena, recipients[i]), -1);
     m->received = tod_now();
     m->originator_login = e->originator_login != NULL && !e->privileged ? e->originator_login : "exim";
     m->originator_uid = geteuid();
@@ -110,23 +112,92 @@ bool deliver_submit(struct exim *e, const char *sender, const char *const *recip
     m->sender_ident = m->originator_login;
     m->local = m->deliver_firsttime = true;
     m->local_error_message = sender[0] == '\0';
-    struct spool_writer *w = spool_begin(e, m, &why);
-    if (w != NULL) {
-        size_t body = split_headers(m, text);
-        add_trace(e, m, recipients, n);
-        count_body(m, (struct str){ text.p + body, text.len - body });
-        m->message_size = (int64_t)(m->headers.bytes + 1 + text.len - body);
-        if (spool_write(w, text.p + body, text.len - body, &why))
-            ok = spool_commit(w, m, &why);
-        else
-            spool_abandon(w);
-    }
-    if (ok) {
-        log_arrival(e, m, parent_id);
-        memcpy(new_id, m->id, sizeof m->id);
-        send_on(e, m);
-    } else
-        err_set(err, e->arena, "%s", why.msg == NULL ? "cannot write to the spool" : why.msg);
+}
+
+struct submission *deliver_submit_begin(struct exim *e, const char *sender, const char *const *recipients, size_t n,
+                                        const char *parent_id, struct err *err)
+{
+    struct message *m = message_new("report");
+    struct err why = { 0 };
+
+    describe_origin(e, m, sender);
+    for (size_t i = 0; i < n; i++)
+        message_add_recipient(m, arena_strdup(m->arena, recipients[i]), -1);
+    struct submission *s = arena_new_obj(m->arena, struct submission);
+    *s = (struct submission){ .exim = e, .message = m, .recipients = recipients, .recipient_count = n,
+                              .parent_id = parent_id, .writer = spool_begin(e, m, &why) };
+    if (s->writer != NULL)
+        return s;
+    err_set(err, e->arena, "%s", why.msg == NULL ? "cannot write to the spool" : why.msg);
     message_free(&m);
-    return ok;
+    return NULL;
+}
+
+const char *deliver_submit_id(const struct submission *s)
+{
+    return s->message->id;
+}
+
+void deliver_submit_hold(struct submission *s)
+{
+    s->message->report_of = arena_strdup(s->message->arena, s->parent_id);
+}
+
+bool deliver_submit_commit(struct submission *s, struct str text, struct err *err)
+{
+    struct message *m = s->message;
+    struct spool_writer *w = s->writer;
+    struct err why = { 0 };
+    size_t body = split_headers(m, text);
+    bool ok = false;
+
+    add_trace(s->exim, m, s->recipients, s->recipient_count);
+    count_body(m, (struct str){ text.p + body, text.len - body });
+    m->message_size = (int64_t)(m->headers.bytes + 1 + text.len - body);
+    s->writer = NULL;
+    if (spool_write(w, text.p + body, text.len - body, &why))
+        ok = spool_commit(w, m, &why);
+    else
+        spool_abandon(w);
+    if (!ok)
+        return err_set(err, s->exim->arena, "%s", why.msg == NULL ? "cannot write to the spool" : why.msg);
+    log_arrival(s->exim, m, s->parent_id);
+    return true;
+}
+
+void deliver_submit_release(struct submission **sp)
+{
+    struct submission *s = *sp;
+    struct message *m = s->message;
+
+    *sp = NULL;
+    send_on(s->exim, m);
+    message_free(&m);
+}
+
+void deliver_submit_abandon(struct submission **sp)
+{
+    struct submission *s = *sp;
+    struct message *m = s->message;
+
+    *sp = NULL;
+    if (s->writer != NULL)
+        spool_abandon(s->writer);
+    message_free(&m);
+}
+
+bool deliver_submit(struct exim *e, const char *sender, const char *const *recipients, size_t n,
+                    struct str text, const char *parent_id, char new_id[17], struct err *err)
+{
+    struct submission *s = deliver_submit_begin(e, sender, recipients, n, parent_id, err);
+
+    if (s == NULL)
+        return false;
+    if (!deliver_submit_commit(s, text, err)) {
+        deliver_submit_abandon(&s);
+        return false;
+    }
+    memcpy(new_id, s->message->id, sizeof s->message->id);
+    deliver_submit_release(&s);
+    return true;
 }

@@ -56,7 +56,7 @@ static bool check_count(struct smtp_state *st)
     return false;
 }
 
-static struct acl_verdict check_acl(struct smtp_state *st, const char *address)
+static struct acl_verdict check_acl(struct smtp_state *st, const char *address, const struct recipient *params)
 {
     struct message *m = st->s->message;
     struct expand_ctx ctx;
@@ -71,6 +71,9 @@ static struct acl_verdict check_acl(struct smtp_state *st, const char *address)
     smtp_context(st, &ctx);
     struct address *addr = address_new(m->arena, address);
     (void)address_split(m->arena, addr);
+    addr->dsn_flags = params->dsn_flags;
+    addr->dsn_orcpt = params->orcpt;
+    m->no_dsn_success_rcpt = false;
     ctx.addr = addr;
     ctx.domain = addr->domain;
     ctx.local_part =
@@ -111,12 +114,13 @@ static void take_recipient(struct smtp_state *st, char *text, struct recipient *
     }
     smtp_ratelimit(st, SMTP_RATELIMIT_RCPT);
     m->rcpt_count++;
-    struct acl_verdict v = check_acl(st, address);
+    struct acl_verdict v = check_acl(st, address, params);
     if (v.rc == ACL_ACCEPT) {
         struct recipient *r = message_add_recipient(m, address, -1);
 
         r->orcpt = params->orcpt;
-        r->dsn_flags = params->dsn_flags;
+        r->dsn_flags =
+            m->no_dsn_success_rcpt ? message_notify_without_success(params->dsn_flags) : params->dsn_flags;
         smtp_reply_accept(st, "250", &v, "Accepted");
     } else if (v.rc == ACL_DISCARD) {
         st->discarded_by = st->mail_discarded ? "MAIL" : "RCPT";
