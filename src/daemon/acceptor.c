@@ -40,17 +40,23 @@ static bool wants_log_line(struct acceptor *ac, const struct arrival *in)
     return match_host(&ctx, nolog, &host, NULL) != RC_OK;
 }
 
+void acceptor_log_connection(struct acceptor *ac, const struct arrival *in)
+{
+    if (wants_log_line(ac, in))
+        log_write(ac->exim->log, LOG_MAIN, NULL, "SMTP connection from %s (TCP/IP connection count = %zu)",
+                  acceptor_whofrom(ac, in), ac->busy + ac->pending.count + 1);
+}
+
 static void admit(struct acceptor *ac, const struct arrival *in)
 {
     if (!acceptor_admits(ac, in))
         return;
-    if (wants_log_line(ac, in))
-        log_write(ac->exim->log, LOG_MAIN, NULL, "SMTP connection from %s (TCP/IP connection count = %zu)",
-                  acceptor_whofrom(ac, in), ac->busy + ac->pending.count + 1);
-    if (acceptor_owes_header(ac, in))
+    if (acceptor_owes_header(ac, in)) {
         acceptor_await_header(ac, in);
-    else
-        acceptor_hand_over(ac, in);
+        return;
+    }
+    acceptor_log_connection(ac, in);
+    acceptor_hand_over(ac, in);
 }
 
 /* Errors of a connection that was lost before it was accepted are no errors of ours. */

@@ -73,6 +73,10 @@ struct arrival {
     const struct proxy_state *proxy; /* NULL: it owes none */
 };
 
+/* ---- acceptor.c ---- */
+/* The line of +smtp_connection, unless the host is in hosts_connection_nolog. */
+void acceptor_log_connection(struct acceptor *ac, const struct arrival *in);
+
 /* ---- sessions.c ---- */
 /* To a spare session, or to a new one. Closes fd. */
 void acceptor_hand_over(struct acceptor *ac, const struct arrival *in);

@@ -97,6 +97,18 @@ static bool consume(int fd, size_t n)
     return n == 0 || recv(fd, seen, n, MSG_DONTWAIT) == (ssize_t)n;
 }
 
+/* Whoever came through the balancer is who connected. */
+static void log_client(struct acceptor *ac, const struct arrival *in, const struct proxy_state *state)
+{
+    struct arrival shown = *in;
+
+    if (state->ok && state->header.kind == PROXY_KIND_INET) {
+        shown.peer = state->header.client;
+        shown.port = state->header.client_port;
+    }
+    acceptor_log_connection(ac, &shown);
+}
+
 static void pass(struct acceptor *ac, struct pending *p, const struct proxy_state *state)
 {
     struct arrival in = arrival_of(p);
@@ -106,6 +118,7 @@ static void pass(struct acceptor *ac, struct pending *p, const struct proxy_stat
     in.proxy = state;
     take_out(ac, p);
     proxy_counts_add(ac->daemon->proxy_counts, state);
+    log_client(ac, &in, state);
     if (acceptor_admits_client(ac, &in, client))
         acceptor_hand_over(ac, &in);
     else

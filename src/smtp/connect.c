@@ -146,6 +146,9 @@ bool smtp_connect(struct smtp_state *st)
             smtp_log(st, LOG_MAIN, "%s", smtp_log_connection(st));
         return true;
     }
+    st->connection_unlogged =
+        s->host_address != NULL && smtp_log_wants(st, L_smtp_connection) &&
+        smtp_host_in(st, st->o->hosts_connection_nolog, "hosts_connection_nolog");
     if (s->count_at_start == 0 && smtp_log_wants(st, L_smtp_connection))
         smtp_log(st, LOG_MAIN, "%s%s", smtp_log_connection(st),
                  s->host_address != NULL && st->in_fd == st->out_fd ? " (via inetd)"

@@ -20,7 +20,8 @@ void smtp_log(struct smtp_state *st, unsigned dest, const char *fmt, ...)
 
 bool smtp_log_wants(const struct smtp_state *st, int bit)
 {
-    return log_wants(st->e->log, bit);
+    return log_wants(st->e->log, bit) &&
+           !(bit == L_smtp_connection && st->connection_unlogged);
 }
 
 const char *smtp_log_host(struct smtp_state *st)

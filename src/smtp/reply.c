@@ -243,7 +243,7 @@ void smtp_reply_refused(struct smtp_state *st, enum acl_where where,
                      *text != '\0' ? text : "Administrative prohibition");
     if (v->rc != ACL_DROP && !v->drop)
         return;
-    if (log_wants(st->e->log, L_smtp_connection))
+    if (smtp_log_wants(st, L_smtp_connection))
         smtp_log(st, LOG_MAIN, "%s closed by DROP in ACL", smtp_log_connection(st));
     smtp_notquit(st, "acl-drop", NULL, NULL);
     st->done = true;

@@ -85,6 +85,7 @@ struct smtp_state {
     double mail_delay, rcpt_delay; /* smtp_ratelimit_*: ms, grow with each command */
     bool is_ratelimited, ratelimit_known;
     bool protocol_given; /* -oMr */
+    bool connection_unlogged; /* in hosts_connection_nolog */
 };
 
 enum smtp_once {

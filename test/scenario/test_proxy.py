@@ -262,6 +262,15 @@ def test_what_the_balancer_knows_is_in_variables(node):
     e.wait_log(r"v=2 c=PROXY a=sni\.test u=id-7 t=vpc s=yes")
 
 
+def test_the_client_is_logged_as_who_connected(node):
+    e = node("hosts_connection_nolog = 192.0.2.99 : 127.0.0.1", selector="+smtp_connection +incoming_port")
+    for src in ("192.0.2.99", "192.0.2.7"):
+        with connect(e, v1(src=src)) as s:
+            s.quit()
+    e.wait_log(r"SMTP connection from \[192\.0\.2\.7\]:4444 \(TCP/IP connection count = 1\)")
+    assert not re.search(r"SMTP connection from \[(127|192\.0\.2\.99)", e.mainlog())
+
+
 def test_the_unique_id_is_logged_if_asked_for(node):
     e = node(selector="+proxy_id")
     with connect(e, v2(tlvs=tlv(5, b"req\n77"))) as s:
