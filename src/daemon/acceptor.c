@@ -21,7 +21,7 @@
 #include "tls.h"
 #include "version.h"
 
-enum { EVENTS = 128, ACCEPT_BURST = 64, TRIM_MS = 2000 };
+enum { EVENTS = 128, ACCEPT_BURST = 64, TRIM_MS = 2000, TLS_CHECK_MS = 1000, TLS_PAUSE_MS = 30 * 1000 };
 
 /* ---- accepting ---- */
 
@@ -88,6 +88,20 @@ static void accept_some(struct acceptor *ac, size_t listener)
         admit(ac, &in);
         arena_reset(ac->scratch, mark);
     }
+}
+
+void acceptor_prepare_tls(struct acceptor *ac)
+{
+    struct err err = { 0 };
+    int64_t now = tod_monotonic_ms();
+
+    if (ac->tls_checked != 0 && now - ac->tls_checked < (ac->tls_failed ? TLS_PAUSE_MS : TLS_CHECK_MS))
+        return;
+    ac->tls_checked = now;
+    bool failed = !tls_server_prepare(ac->exim, &err);
+    if (failed && !ac->tls_failed) /* sessions say so again, to those who ask for TLS */
+        log_write(ac->exim->log, LOG_MAIN | LOG_PANIC, NULL, "TLS: %s", err.msg);
+    ac->tls_failed = failed;
 }
 
 /* ---- the loop ---- */
@@ -213,7 +227,6 @@ static void become_acceptor(struct daemon *d)
 void daemon_acceptor(struct daemon *d)
 {
     struct acceptor ac = { .daemon = d, .exim = d->exim };
-    struct err err = { 0 };
 
     become_acceptor(d);
     daemon_signals_block(&ac.during_wait);
@@ -223,8 +236,7 @@ void daemon_acceptor(struct daemon *d)
     ac.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (ac.epoll < 0)
         die("acceptor: epoll: %s", strerror(errno));
-    if (!tls_server_prepare(d->exim, &err)) /* sessions say so again, to those who ask for TLS */
-        log_write(d->exim->log, LOG_MAIN | LOG_PANIC, NULL, "TLS: %s", err.msg);
+    acceptor_prepare_tls(&ac);
     watch_listeners(&ac);
     loop(&ac);
     _exit(0);

@@ -59,7 +59,8 @@ struct acceptor {
     struct pending_list pending;
     bool draining;
     double load;
-    int64_t load_checked;
+    int64_t load_checked, tls_checked;
+    bool tls_failed;
     sigset_t during_wait;
 };
 
@@ -76,6 +77,8 @@ struct arrival {
 /* ---- acceptor.c ---- */
 /* The line of +smtp_connection, unless the host is in hosts_connection_nolog. */
 void acceptor_log_connection(struct acceptor *ac, const struct arrival *in);
+/* Sessions inherit what is read once here, also a renewed certificate. */
+void acceptor_prepare_tls(struct acceptor *ac);
 
 /* ---- sessions.c ---- */
 /* To a spare session, or to a new one. Closes fd. */

@@ -85,6 +85,7 @@ static struct session_slot *start_session(struct acceptor *ac)
 
     if (!ipc_pair(ends))
         return NULL;
+    acceptor_prepare_tls(ac);
     pid_t pid = proc_fork("session");
     if (pid == 0)
         daemon_session(ac->daemon, ends[1]);

@@ -110,6 +110,18 @@ bool client_write(struct client *c, const void *p, size_t n, int64_t deadline_ms
     return send_bytes(c, p, n, deadline_ms);
 }
 
+/* Debug output is mailed around: of credentials only the mechanism is shown. */
+static void show_command(struct client *c, size_t from)
+{
+    const char *line = buf_cstr(&c->out) + from;
+    size_t shown = strlen(line);
+
+    if (c->secret)
+        shown = cstr_istarts(line, "AUTH ") ? 5 + strcspn(line + 5, " ") : 0;
+    DEBUG(D_TRANSPORT)
+    debug_printf("  SMTP>> %.*s%s\n", (int)shown, line, line[shown] == '\0' ? "" : shown > 0 ? " ****" : "****");
+}
+
 void client_put(struct client *c, const char *fmt, ...)
 {
     size_t from = c->out.len;
@@ -118,7 +130,7 @@ void client_put(struct client *c, const char *fmt, ...)
     va_start(ap, fmt);
     buf_vprintf(&c->out, fmt, ap);
     va_end(ap);
-    DEBUG(D_TRANSPORT) debug_printf("  SMTP>> %s\n", buf_cstr(&c->out) + from);
+    show_command(c, from);
     buf_add(&c->out, "\r\n", 2);
 }
 
@@ -208,7 +220,7 @@ int client_command(struct client *c, int64_t deadline_ms, const char *fmt, ...)
     va_start(ap, fmt);
     buf_vprintf(&c->out, fmt, ap);
     va_end(ap);
-    DEBUG(D_TRANSPORT) debug_printf("  SMTP>> %s\n", buf_cstr(&c->out) + from);
+    show_command(c, from);
     buf_add(&c->out, "\r\n", 2);
     return client_read(c, deadline_ms);
 }

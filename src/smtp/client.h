@@ -75,6 +75,7 @@ struct client {
     struct tls_info tls_info;
     struct client_caps caps;
     bool lmtp, esmtp;
+    bool secret; /* what is said now are credentials */
     const char *local_address;
     int local_port;
 

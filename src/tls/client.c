@@ -76,12 +76,11 @@ static void set_verification(struct client *c)
 
 static void offer_session(struct client *c)
 {
-    struct tls_resume *r = tls_cache_of(c->call->exim)->resume;
-
-    if (!c->want->resumption || c->dane)
+    /* A resumed session shows no chain, which the event is to be asked about. */
+    if (!c->want->resumption || c->dane || c->call->event != NULL)
         return;
     c->resume_key = tls_client_key(c->arena, c->want);
-    (void)tls_resume_offer(r, c->session->ssl, c->resume_key, &c->known);
+    (void)tls_resume_offer(c->call->exim, c->arena, c->session->ssl, c->resume_key, &c->known);
 }
 
 /* ---- After it ---- */
@@ -233,8 +232,7 @@ static void remember(struct client *c)
     struct tls_remembered facts = { info->verified_name, info->ocsp, info->certificate_verified };
 
     if (c->resume_key != NULL)
-        tls_resume_expect(c->arena, tls_cache_of(c->call->exim)->resume, c->session->ssl, c->resume_key,
-                          &facts);
+        tls_resume_expect(c->arena, c->call->exim, c->session->ssl, c->resume_key, &facts);
 }
 
 /* True: what was found out when the session was made still stands. */

@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/debug.h"
 #include "base/hash.h"
 #include "base/list.h"
 #include "base/tod.h"
@@ -62,7 +63,6 @@ struct tls_cache *tls_cache_of(struct exim *e)
     if (e->tls == NULL) {
         e->tls = arena_new_obj(e->arena, struct tls_cache);
         empty(e->tls);
-        e->tls->resume = tls_resume_new(e->arena);
         arena_on_destroy(e->arena, release, e->tls);
     }
     return e->tls;
@@ -247,6 +247,7 @@ static struct tls_context *make(struct tls_cache *cache, const struct tls_params
     add_stamps(c, cache->arena, p->crl);
     add_stamps(c, cache->arena, p->dhparam);
     add_stamps(c, cache->arena, p->ocsp_file);
+    DEBUG(D_TLS) debug_printf("TLS: reads %s\n", p->certificate != NULL ? p->certificate : "no certificate");
     c->ssl = SSL_CTX_new(p->server ? TLS_server_method() : TLS_client_method());
     if (c->ssl == NULL) {
         err_set(err, a, "(SSL_CTX_new): %s", tls_queued_error(a));

@@ -1,26 +1,28 @@
+/* Sessions wait in the hints database "tls", where the next process finds them: workers come and go. */
 #include "tls/tls_int.h"
 
+#include <string.h>
+#include <sys/stat.h>
+
+#include <openssl/x509.h>
+
 #include "base/arena.h"
-#include "base/buf.h"
-#include "base/digest.h"
 #include "base/base64.h"
-#include "base/hash.h"
+#include "base/buf.h"
+#include "base/debug.h"
+#include "base/digest.h"
+#include "base/tod.h"
+#include "base/wire.h"
+#include "exim.h"
+#include "hintsdb.h"
 
-enum { SESSIONS_MAX = 512 };
+enum { FORMAT = 1, RECORD_MAX = 256 * 1024, AGE_MAX = 3600 };
 
-struct kept {
-    SSL_SESSION *session;
-    struct tls_remembered facts;
-};
-
-struct tls_resume {
-    struct arena *arena; /* replaced when full */
-    struct hash *sessions;
-};
+static const char database[] = "tls";
 
 /* What a session that arrives on an SSL belongs to. */
 struct expectation {
-    struct tls_resume *resume;
+    struct exim *exim;
     const char *key;
     struct tls_remembered facts;
 };
@@ -34,38 +36,23 @@ static int expectation_index(void)
     return index;
 }
 
-static void free_session(void *arg)
-{
-    struct kept *k = arg;
-
-    SSL_SESSION_free(k->session);
-}
-
-static void empty(struct tls_resume *r)
-{
-    arena_destroy(&r->arena);
-    r->arena = arena_new("tls sessions");
-    r->sessions = hash_new(r->arena, false);
-}
-
-static void release(void *arg)
-{
-    arena_destroy(&((struct tls_resume *)arg)->arena);
-}
-
-struct tls_resume *tls_resume_new(struct arena *a)
-{
-    struct tls_resume *r = arena_new_obj(a, struct tls_resume);
-
-    empty(r);
-    arena_on_destroy(a, release, r);
-    return r;
-}
-
 static void add(struct buf *b, const char *s)
 {
     buf_add_cstr(b, s != NULL ? s : "\001");
     buf_add_char(b, '\n');
+}
+
+/* And which state of it: what another CA has vouched for, or an older CRL, is no verdict any more. */
+static void add_file(struct buf *b, const char *path)
+{
+    struct stat st;
+
+    add(b, path);
+    if (path != NULL && strcmp(path, "system") == 0)
+        path = X509_get_default_cert_file();
+    if (path != NULL && stat(path, &st) == 0)
+        buf_printf(b, "%lld %lld.%09ld %llu\n", (long long)st.st_size, (long long)st.st_mtim.tv_sec,
+                   (long)st.st_mtim.tv_nsec, (unsigned long long)st.st_ino);
 }
 
 /* Everything that a verdict depends on: a session verified for one name or policy serves no other. */
@@ -79,8 +66,8 @@ const char *tls_client_key(struct arena *a, const struct tls_client_want *w)
     add(&b, w->sni);
     add(&b, w->certificate);
     add(&b, w->privatekey);
-    add(&b, w->ca);
-    add(&b, w->crl);
+    add_file(&b, w->ca);
+    add_file(&b, w->crl);
     add(&b, w->ciphers);
     add(&b, w->names);
     add(&b, w->alpn);
@@ -94,66 +81,114 @@ const char *tls_client_key(struct arena *a, const struct tls_client_want *w)
     return hex_encode(a, md, n, false);
 }
 
-bool tls_resume_offer(struct tls_resume *r, SSL *ssl, const char *key, struct tls_remembered *out)
+/* ---- records: the time stamp in front is for exim_tidydb ---- */
+
+static struct str encode(struct arena *a, SSL_SESSION *session, const struct tls_remembered *facts)
 {
-    struct kept *k = hash_find(r->sessions, key);
+    struct buf b = buf_init(a, RECORD_MAX);
+    time_t now = tod_now().tv_sec;
+    unsigned char *der = NULL;
+    int len = i2d_SSL_SESSION(session, &der);
 
-    if (k == NULL || k->session == NULL || !SSL_SESSION_is_resumable(k->session))
-        return false;
-    *out = k->facts;
-    bool offered = SSL_set_session(ssl, k->session) == 1;
+    if (len <= 0)
+        return (struct str){ "", 0 };
+    buf_add(&b, &now, sizeof(now));
+    wire_put_u8(&b, FORMAT);
+    wire_put_u8(&b, facts->verified);
+    wire_put_cstr(&b, facts->verified_name);
+    wire_put_cstr(&b, facts->ocsp);
+    wire_put_bytes(&b, (struct str){ (char *)der, (size_t)len });
+    OPENSSL_clear_free(der, (size_t)len);
+    return b.full ? (struct str){ "", 0 } : buf_view(&b);
+}
 
-    SSL_SESSION_free(k->session); /* a ticket is used once: RFC 8446 C.4 */
-    k->session = NULL;
+/* NULL: too old, or nothing that we have written. */
+static SSL_SESSION *decode(struct arena *a, struct str raw, struct tls_remembered *facts)
+{
+    time_t stamp, now = tod_now().tv_sec;
+
+    if (raw.len < sizeof(stamp))
+        return NULL;
+    memcpy(&stamp, raw.p, sizeof(stamp));
+    struct wire_reader r = wire_reader((struct str){ raw.p + sizeof(stamp), raw.len - sizeof(stamp) });
+    bool known = wire_get_u8(&r) == FORMAT;
+    *facts = (struct tls_remembered){ .verified = wire_get_u8(&r) == 1 };
+    facts->verified_name = wire_get_cstr(&r, a);
+    facts->ocsp = wire_get_cstr(&r, a);
+    struct str der = wire_get_bytes(&r);
+    if (!known || !wire_done(&r) || stamp > now || now - stamp > AGE_MAX)
+        return NULL;
+    const unsigned char *p = (const unsigned char *)der.p;
+    SSL_SESSION *session = d2i_SSL_SESSION(NULL, &p, (long)der.len);
+    long lifetime = session != NULL ? SSL_SESSION_get_timeout(session) : 0;
+    if (session == NULL || now - stamp < lifetime)
+        return session;
+    SSL_SESSION_free(session);
+    return NULL;
+}
+
+/* Out of the database with it: a ticket is used once (RFC 8446 C.4). */
+static SSL_SESSION *take(struct exim *e, struct arena *a, const char *key, struct tls_remembered *facts)
+{
+    struct err err = { 0 };
+    struct hints_db *db = hints_open(e, database, false, &err);
+    struct str raw;
+
+    if (db == NULL)
+        return NULL;
+    bool found = hints_get(db, a, key, &raw);
+    hints_close(db);
+    if (!found || (db = hints_open(e, database, true, &err)) == NULL)
+        return NULL;
+    found = hints_get(db, a, key, &raw) && hints_delete(db, key); /* nobody was faster */
+    hints_close(db);
+    return found ? decode(a, raw, facts) : NULL;
+}
+
+bool tls_resume_offer(struct exim *e, struct arena *a, SSL *ssl, const char *key, struct tls_remembered *out)
+{
+    SSL_SESSION *session = take(e, a, key, out);
+    bool offered = session != NULL && SSL_SESSION_is_resumable(session) && SSL_set_session(ssl, session) == 1;
+
+    SSL_SESSION_free(session);
+    DEBUG(D_TLS) debug_printf("TLS session for %s: %s\n", key, offered ? "offered" : "none");
     return offered;
 }
 
-static const char *dup_or_null(struct arena *a, const char *s)
+static void keep(const struct expectation *x, SSL_SESSION *session)
 {
-    return s != NULL ? arena_strdup(a, s) : NULL;
-}
+    struct arena *a = arena_new("tls session");
+    struct err err = { 0 };
+    struct str raw = SSL_SESSION_is_resumable(session) ? encode(a, session, &x->facts) : (struct str){ "", 0 };
+    struct hints_db *db = raw.len > 0 ? hints_open(x->exim, database, true, &err) : NULL;
 
-static bool keep(struct expectation *x, SSL_SESSION *session)
-{
-    struct tls_resume *r = x->resume;
-
-    if (!SSL_SESSION_is_resumable(session))
-        return false;
-    if (hash_count(r->sessions) >= SESSIONS_MAX)
-        empty(r);
-    struct kept *k = hash_find(r->sessions, x->key);
-
-    if (k == NULL) {
-        k = arena_new_obj(r->arena, struct kept);
-        arena_on_destroy(r->arena, free_session, k);
-        hash_put(r->sessions, arena_strdup(r->arena, x->key), k);
-    } else {
-        SSL_SESSION_free(k->session);
+    if (db != NULL) {
+        (void)hints_put(db, x->key, raw.p, raw.len, &err);
+        hints_close(db);
     }
-    k->facts = x->facts;
-    k->facts.verified_name = dup_or_null(r->arena, x->facts.verified_name);
-    k->facts.ocsp = dup_or_null(r->arena, x->facts.ocsp);
-    k->session = session;
-    return true;
+    arena_destroy(&a);
 }
 
-void tls_resume_expect(struct arena *a, struct tls_resume *r, SSL *ssl, const char *key,
+void tls_resume_expect(struct arena *a, struct exim *e, SSL *ssl, const char *key,
                        const struct tls_remembered *facts)
 {
     struct expectation *x = arena_new_obj(a, struct expectation);
 
-    *x = (struct expectation){ r, key, *facts };
+    *x = (struct expectation){ e, key, *facts };
     SSL_set_ex_data(ssl, expectation_index(), x);
     /* Before TLS 1.3 the ticket came inside the handshake. */
     SSL_SESSION *now = SSL_version(ssl) < TLS1_3_VERSION ? SSL_get1_session(ssl) : NULL;
 
-    if (now != NULL && !keep(x, now))
-        SSL_SESSION_free(now);
+    if (now != NULL)
+        keep(x, now);
+    SSL_SESSION_free(now);
 }
 
 int tls_resume_callback(SSL *ssl, SSL_SESSION *session)
 {
-    struct expectation *x = SSL_get_ex_data(ssl, expectation_index());
+    const struct expectation *x = SSL_get_ex_data(ssl, expectation_index());
 
-    return x != NULL && keep(x, session); /* 1: the reference is ours now */
+    if (x != NULL)
+        keep(x, session);
+    return 0; /* no reference is kept */
 }

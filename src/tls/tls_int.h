@@ -130,12 +130,10 @@ bool tls_server_run(struct tls_server_call *call, struct tls_session **out);
 
 /* ---- client sessions to resume (tls/resume.c) ---- */
 struct tls_remembered { const char *verified_name, *ocsp; bool verified; };
-struct tls_resume;
-struct tls_resume *tls_resume_new(struct arena *a);
-/* Offers the session kept under key, if any; *out then says what was found when it was made. */
-bool tls_resume_offer(struct tls_resume *r, SSL *ssl, const char *key, struct tls_remembered *out);
+/* Offers the session kept under key, if any; *out, in a, then says what was found when it was made. */
+bool tls_resume_offer(struct exim *e, struct arena *a, SSL *ssl, const char *key, struct tls_remembered *out);
 /* Sessions that arrive on ssl from now on are kept with these facts; a and key live as long as ssl. */
-void tls_resume_expect(struct arena *a, struct tls_resume *r, SSL *ssl, const char *key,
+void tls_resume_expect(struct arena *a, struct exim *e, SSL *ssl, const char *key,
                        const struct tls_remembered *facts);
 int tls_resume_callback(SSL *ssl, SSL_SESSION *session); /* SSL_CTX_sess_set_new_cb */
 
@@ -143,7 +141,6 @@ struct tls_cache { /* struct exim's tls */
     struct arena *arena;
     struct hash *contexts;
     size_t count;
-    struct tls_resume *resume;
 };
 struct tls_cache *tls_cache_of(struct exim *e);
 

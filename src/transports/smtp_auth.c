@@ -20,7 +20,9 @@ static bool on_exchange(void *arg, const char *line, int *code, const char **tex
     struct exchange *x = arg;
     struct client *c = &x->at->conn->client;
 
+    c->secret = true;
     *code = client_command(c, smtp_open_deadline(x->at), "%s", line);
+    c->secret = false;
     if (*code == 0) {
         x->lost = true;
         *text = "";

@@ -109,6 +109,19 @@ static void print_ratelimit(struct dump *d, const char *key, struct str value)
     printf(" key: %s\n", key);
 }
 
+/* What a session consists of is secret. */
+static void print_tls(struct dump *d, const char *key, struct str value)
+{
+    time_t stamp;
+
+    if (value.len < sizeof(stamp)) {
+        broken(key, value);
+        return;
+    }
+    memcpy(&stamp, value.p, sizeof(stamp));
+    printf("%s %s session of %zu bytes\n", when(d, stamp), key, value.len);
+}
+
 static const struct {
     const char *name;
     bool prefix;
@@ -116,7 +129,7 @@ static const struct {
 } kinds[] = {
     { "retry", false, print_retry },         { "misc", false, print_misc },
     { "wait-", true, print_wait },           { "callout", false, print_callout },
-    { "ratelimit", false, print_ratelimit },
+    { "ratelimit", false, print_ratelimit }, { "tls", false, print_tls },
 };
 
 static bool print_one(void *arg, const char *key, struct str value)
@@ -130,7 +143,7 @@ static int usage(void)
 {
     fprintf(stderr,
             "Usage: exim_dumpdb <spool-directory> <database>\n"
-            "  <database> is retry, misc, wait-<transport>, callout or ratelimit\n");
+            "  <database> is retry, misc, wait-<transport>, callout, ratelimit or tls\n");
     return EXIT_FAILURE;
 }
 

@@ -164,6 +164,7 @@ static bool known(const char *name)
 {
     return strcmp(name, "retry") == 0 || strcmp(name, "misc") == 0 ||
            strcmp(name, "callout") == 0 || strcmp(name, "ratelimit") == 0 ||
+           strcmp(name, "tls") == 0 ||
            strncmp(name, "wait-", 5) == 0;
 }
 

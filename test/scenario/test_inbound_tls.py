@@ -1,8 +1,10 @@
 """TLS as a server: certificates by SNI, client certificates, stapling, resumption, a new certificate in place."""
 
+import re
 import shutil
 import ssl
 import subprocess
+import time
 
 import pytest
 
@@ -143,6 +145,35 @@ def test_a_new_certificate_counts_at_once(daemon, ca, tmp_path):
         shutil.copy(ca.leaf("new", ["mail.here.test", "new.test"]), place)
         s = talk(e, client(ca))
         assert ("DNS", "new.test") in s.sock.getpeercert()["subjectAltName"]
+
+
+def test_the_acceptor_reads_a_new_certificate_for_all(daemon, ca, tmp_path):
+    """Sessions that start later have it from there, and read nothing."""
+    place = tmp_path / "cert.pem"
+    shutil.copy(ca.leaf("renewed1", ["mail.here.test", "old.test"]), place)
+    place.chmod(0o644)
+    e = daemon(f"tls_certificate = {place}")
+    e.start("-d+tls+pid")
+    readers = lambda: re.findall(r"^ *(\d+) TLS: reads /", (e.dir / "stderr").read_text(), re.M)  # noqa: E731
+    try:
+        acceptor, = readers()
+        talk(e, client(ca))
+        assert readers() == [acceptor]
+        shutil.copy(ca.leaf("renewed2", ["mail.here.test", "new.test"]), place)
+        time.sleep(1.1)  # as often as the acceptor looks
+        before = set(sessions(e))
+        for _ in range(6):
+            assert ("DNS", "new.test") in talk(e, client(ca)).sock.getpeercert()["subjectAltName"]
+        assert readers().count(acceptor) == 2
+        assert set(readers()) <= {acceptor} | before and len(set(sessions(e)) - before) >= 3
+    finally:
+        e.stop()
+
+
+def sessions(e):
+    """Process ids below the broker's children."""
+    list_of = lambda pid: subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split()  # noqa: E731
+    return [s for role in list_of(e.process.pid) for s in list_of(role)]
 
 
 def test_curves_ciphers_and_options(daemon, ca):

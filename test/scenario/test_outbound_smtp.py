@@ -198,6 +198,13 @@ def test_auth(case):
     assert "server did not advertise AUTH support" in c.send()
 
 
+def test_debug_output_has_no_credentials(case):
+    c = case(Sink(["AUTH PLAIN LOGIN"], answers={"AUTH": "235 ok"}), "hosts_require_auth = *")
+    p = c.exim.run("-d+transport+auth", "-odf", "-f", "alice@here.test", "bob@out.test", input="Subject: x\n\nbody\n")
+    assert "SMTP>> AUTH PLAIN ****" in p.stderr and "SMTP>> MAIL FROM:" in p.stderr
+    assert "AHVzZXIAc2VjcmV0" in " ".join(c.sink.commands) and "AHVzZXIAc2VjcmV0" not in p.stderr
+
+
 def test_next_host_takes_over(case):
     dead = free_port()
     # Not by the router: it drops what follows the local host.
