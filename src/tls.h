@@ -50,6 +50,7 @@ struct tls_client_want {
     bool require_alpn;             /* hosts_require_alpn */
     bool verify_names;             /* check the name (tls_verify_cert_hostnames) */
     const char *names;             /* tls_verify_cert_hostname, expanded list of acceptable names; NULL: the host's */
+    const char *next_hop;          /* the recipients' domain, if they share one; for items of names */
     bool report_only;              /* count and log what would be refused */
     bool request_ocsp, require_ocsp;
     bool resumption;

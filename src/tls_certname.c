@@ -42,10 +42,24 @@ static bool is_wildcard(struct str s)
     return s.len > 2 && s.p[0] == '*' && s.p[1] == '.';
 }
 
+/* Any name below a domain; ".example.com" is the reference. */
+static bool match_below(struct str presented, struct str suffix)
+{
+    bool wild = is_wildcard(presented);
+    struct str name = wild ? from(presented, 2) : presented, shown = wild ? from(presented, 1) : presented;
+
+    if (count_labels(from(suffix, 1)) == 0 || count_labels(name) == 0 || shown.len < suffix.len ||
+        (wild && count_labels(name) + 1 < LABELS_FOR_WILDCARD))
+        return false;
+    return str_ieq(from(shown, shown.len - suffix.len), suffix);
+}
+
 bool certname_match_dns(struct str presented, struct str reference)
 {
     if (reference.len > 0 && reference.p[reference.len - 1] == '.') /* an absolute name */
         reference.len--;
+    if (reference.len > 1 && reference.p[0] == '.')
+        return match_below(presented, reference);
     size_t labels = count_labels(reference);
 
     if (labels == 0)
@@ -82,9 +96,11 @@ static struct reference read_reference(struct arena *a, const char *name)
         r.dns = str_from(name);
         return r;
     }
-    if (idn2_lookup_u8((const uint8_t *)name, (uint8_t **)&ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) ==
-        IDN2_OK)
-        r.dns = str_from(arena_strdup(a, ascii));
+    const char *dot = name[0] == '.' ? "." : "";
+
+    if (idn2_lookup_u8((const uint8_t *)name + strlen(dot), (uint8_t **)&ascii,
+                       IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) == IDN2_OK)
+        r.dns = str_from(arena_printf(a, "%s%s", dot, ascii));
     idn2_free(ascii);
     return r;
 }
@@ -108,10 +124,11 @@ static bool match_name(struct check *c, struct str presented, bool by_cn)
 
         if (r->dns.len == 0 || !certname_match_dns(presented, r->dns))
             continue;
+        bool below = r->dns.p[0] == '.';
         c->result = (struct certname_result){ .ok = true,
                                               .matched = str_dup(c->arena, presented),
-                                              .reference = str_dup(c->arena, r->dns),
-                                              .by_wildcard = is_wildcard(presented),
+                                              .reference = str_dup(c->arena, below ? presented : r->dns),
+                                              .by_wildcard = !below && is_wildcard(presented),
                                               .by_cn = by_cn };
         return true;
     }

@@ -14,13 +14,13 @@
 struct arena;
 struct x509_st;
 
-/* One presented name against one reference; both as bytes. Exposed for unit tests and fuzzing. */
+/* One presented name against one reference; both as bytes. A reference ".example.com": anything below. Exposed for unit tests and fuzzing. */
 bool certname_match_dns(struct str presented, struct str reference);
 
 struct certname_result {
     bool ok;
     const char *matched;   /* presented name that matched, in a */
-    const char *reference; /* the one of names it matched */
+    const char *reference; /* the one of names it matched; for one that begins with a dot as matched */
     bool by_wildcard, by_cn;
     const char *why;       /* static text when not ok */
 };

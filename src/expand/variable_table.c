@@ -296,6 +296,8 @@ const struct variable variable_table[] = {
     STRING("tls_out_sni", TLS_OUT(sni)),
     INT("tls_out_tlsa_usage", TLS_OUT(tlsa_usage)),
     STRING("tls_out_ver", TLS_OUT(version)),
+    STRING("tls_out_verified_name", TLS_OUT(verified_name)),
+    STRING("tls_out_verify_error", TLS_OUT(verify_error)),
     STRING("tls_peerdn", TLS_IN(peerdn), MESSAGE(tls_in_peerdn)),
     STRING("tls_sni", TLS_IN(sni), MESSAGE(tls_in_sni)),
     GET("tod_bsdinbox", variable_tod, TOD_BSD_INBOX),

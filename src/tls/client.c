@@ -84,7 +84,21 @@ static void offer_session(struct client *c)
 }
 
 /* ---- After it ---- */
-/* The acceptable names: those of the list ("*": the host's own), or the host's own. */
+/* An item of tls_verify_cert_hostname: a name, or a word of Postfix for one; NULL: there is none. */
+static const char *wanted_name(struct client *c, const char *item)
+{
+    const struct tls_client_want *w = c->want;
+
+    if (strcmp(item, "*") == 0 || strcmp(item, "hostname") == 0)
+        return w->host_name;
+    if (strcmp(item, "nexthop") == 0)
+        return w->next_hop;
+    if (strcmp(item, "dot-nexthop") == 0)
+        return w->next_hop != NULL ? arena_printf(c->arena, ".%s", w->next_hop) : NULL;
+    return *item != '\0' ? item : NULL;
+}
+
+/* The acceptable names: those of the list, or the host's own. */
 static const char *const *wanted_names(struct client *c)
 {
     const struct tls_client_want *w = c->want;
@@ -97,9 +111,12 @@ static const char *const *wanted_names(struct client *c)
     }
     struct list_iter it = list_begin(w->names, ':');
 
-    for (const char *item; (item = list_next(&it, c->arena)) != NULL && n < NAMES_MAX;)
-        if (*item != '\0')
-            names[n++] = strcmp(item, "*") == 0 ? w->host_name : item;
+    for (const char *item; (item = list_next(&it, c->arena)) != NULL && n < NAMES_MAX;) {
+        const char *name = wanted_name(c, item);
+
+        if (name != NULL)
+            names[n++] = name;
+    }
     return names;
 }
 

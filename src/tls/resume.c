@@ -70,6 +70,7 @@ const char *tls_client_key(struct arena *a, const struct tls_client_want *w)
     add_file(&b, w->crl);
     add(&b, w->ciphers);
     add(&b, w->names);
+    add(&b, w->names != NULL ? w->next_hop : NULL);
     add(&b, w->alpn);
     add(&b, w->eccurve);
     add(&b, w->resume_label);

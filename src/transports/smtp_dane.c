@@ -35,7 +35,7 @@ static bool dane_fault(struct smtp_attempt *at, const char *why)
 }
 
 /* Next-hop names count only if all recipients share the domain. */
-static const char *next_hop(const struct smtp_attempt *at)
+const char *smtp_dane_next_hop(const struct smtp_attempt *at)
 {
     const struct address *first = at->ctx.addr;
 
@@ -50,7 +50,7 @@ static bool use_records(struct smtp_attempt *at, const char *base, const struct 
     struct dns_answer *kept = arena_new_obj(at->arena, struct dns_answer);
     const char **names = arena_new_array(at->arena, const char *, 4);
     size_t n = 0;
-    const char *hop = next_hop(at);
+    const char *hop = smtp_dane_next_hop(at);
 
     at->require_tls = true; /* RFC 7672 2.2: never in clear once there are records */
     at->avoid_tls = false;

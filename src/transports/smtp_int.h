@@ -140,6 +140,7 @@ bool smtp_starttls_now(struct smtp_attempt *at);               /* handshake */
 enum smtp_tls_result smtp_starttls_try(struct smtp_attempt *at); /* after EHLO */
 bool smtp_auth_run(struct smtp_attempt *at);
 bool smtp_dane_find(struct smtp_attempt *at);
+const char *smtp_dane_next_hop(const struct smtp_attempt *at); /* NULL: more than one */
 
 /* ---- smtp_cache.c ---- */
 struct smtp_connection *smtp_cache_take(const char *key);

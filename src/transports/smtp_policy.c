@@ -162,6 +162,7 @@ static bool read_tls(struct smtp_attempt *at)
 
     *w = (struct tls_client_want){ .host_name = at->host->certname != NULL ? at->host->certname : at->host->name,
                                    .host_address = at->address,
+                                   .next_hop = smtp_dane_next_hop(at),
                                    .port = at->port,
                                    .dh_min_bits = t->tls_dh_min_bits,
                                    .options = at->ctx.exim->config->main.openssl_options,

@@ -22,6 +22,7 @@ static void log_verify_error(struct smtp_attempt *at, const char *text)
 
     if (at->probe)
         return;
+    (void)smtp_fault_event(at, "tls:verify", text, 0); /* nothing that it says changes the decision */
     if (*note != '\0')
         smtp_report_note(at, text);
     log_write(at->ctx.exim->log, LOG_MAIN, message_id(at), "[%s] SSL %s%s%s", at->address,

@@ -63,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool theirs = their_len > 0 && X509_check_host(x, reference, their_len, flags, NULL) == 1;
 
     ERR_clear_error();
-    if (ours.ok && !theirs && reference[0] != '.') {
+    if (ours.ok && !theirs) {
         bool ascii = true;
 
         for (const char *s = reference; *s != '\0'; s++)
@@ -72,8 +72,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (ascii)
             __builtin_trap();
     }
-    /* What OpenSSL accepts and we do not: references that are addresses (DNS text never matches those) or
-     * begin with a dot (all subdomains), and names with bytes that no host name has. */
+    /* What OpenSSL accepts and we do not: references that are addresses (DNS text never matches those), names
+     * with bytes that no host name has, and under references that begin with a dot wildcards of two components. */
     if (theirs && !ours.ok && is_clean(reference, their_len) && (is_clean(name.p, name.len) ||
         (name.len > 2 && name.p[0] == '*' && name.p[1] == '.' && is_clean(name.p + 2, name.len - 2)))) {
         ASN1_OCTET_STRING *ip = a2i_IPADDRESS(reference);

@@ -13,6 +13,9 @@ CONFIG = """
 acl_smtp_rcpt = accept
 qualify_domain = here.test
 log_selector = +tls_certificate_verified
+begin acl
+note:
+  accept logwrite = dane:fail for $host: $acl_arg1
 begin routers
 out:
   driver = dnslookup
@@ -148,4 +151,6 @@ def test_event(case, ca):
     action = "event_action = ${if eq{$event_name}{dane:fail}{${acl{note}{$event_data}}}}"
     both = ca.leaf("event", ["mx.out.test"])
     log, _ = case(both, ["3 1 1 " + "ab" * 32], action)
-    assert "defer (-37)" in log
+    assert "defer (-37)" in log and "dane:fail for mx.out.test: (SSL_connect): certificate verify failed: " in log, log
+    log, _ = case(both, [tlsa(ca.dir / "event.pem", 3)], action)
+    assert "CV=dane" in log and log.count("dane:fail for") == 1

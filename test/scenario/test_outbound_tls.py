@@ -155,6 +155,8 @@ def test_try_list_carries_on_with_cv_no(case, pki):
     ("tls_verify_cert_hostname = ${if eq{$host}{mx.out.test}{other.test}{x.test}}", True),
     ("tls_verify_cert_hostname = ${if eq{1}{2}{x}fail}", True),
     ("tls_verify_cert_hostname =", False),
+    ("tls_verify_cert_hostname = hostname : nexthop", False),
+    ("tls_verify_cert_hostname = relay.test : .test", True),
     ("tls_verify_cert_hostnames =", True),
     ("tls_verify_cert_hostnames = mx.nowhere.test", None),
     ("tls_verify_cert_hostnames = ! 127.0.0.1 : *", True),
@@ -168,6 +170,25 @@ def test_lists_of_names_and_of_hosts(case, pki, option, verdict):
         assert "defer (-37)" in log and "certificate" in log, log
     else:  # a name that does not resolve must not switch the check off
         assert "defer" in log and not c.sink.messages, log
+
+
+@pytest.mark.parametrize("words, names, good", [
+    ("nexthop", ["out.test"], True), ("nexthop", ["mx.out.test"], False), ("dot-nexthop", ["a.b.out.test"], True),
+    ("dot-nexthop", ["*.out.test"], True), ("dot-nexthop", ["out.test"], False), ("nexthop : dot-nexthop", ["out.test"], True),
+    ("hostname", ["mx.out.test"], True), ("dot-nexthop", ["mx.other.test"], False)])
+def test_words_of_postfix(case, pki, words, names, good):
+    c = case(pki.leaf("words" + str(abs(hash((words, str(names))))), names), REQUIRE + f"\n  tls_verify_cert_hostname = {words}")
+    log = c.send()
+    assert ("CV=yes" in log) is good and ("certificate name mismatch" in log) is not good, log
+    if words == "dot-nexthop" and not good:
+        assert ' H=".out.test" SAN=' in log
+
+
+def test_no_next_hop_for_many_domains(case, pki):
+    c = case(pki.leaf("many", ["out.test"]), REQUIRE + "\n  tls_verify_cert_hostname = nexthop")
+    c.exim.run("-odf", "-f", "alice@here.test", "bob@out.test", "bob@other.test", input="Subject: x\n\nbody\n")
+    log = c.exim.mainlog()
+    assert log.count("defer (-37)") == 2 and "there is no name to check the certificate for" in log, log
 
 
 def test_star_stands_for_the_host(case, pki):
