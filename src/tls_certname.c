@@ -69,7 +69,9 @@ bool certname_match_dns(struct str presented, struct str reference)
     struct str rest = from(presented, 2);
     const char *dot = memchr(reference.p, '.', reference.len);
 
-    return dot != NULL && count_labels(rest) + 1 >= LABELS_FOR_WILDCARD &&
+    /* "_x" is no host's name: RFC 8552 */
+    return dot != NULL && memchr(reference.p, '_', (size_t)(dot - reference.p)) == NULL &&
+           count_labels(rest) + 1 >= LABELS_FOR_WILDCARD &&
            str_ieq(rest, from(reference, (size_t)(dot - reference.p) + 1));
 }
 

@@ -50,6 +50,8 @@ static const struct {
     { S("*.a.b.c.test"),           "x.a.b.c.test", true },
     { S("*.example.test"),         "example.test", false },
     { S("*.example.test"),         "a.b.example.test", false },
+    { S("*.example.test"),         "_mx.example.test", false },
+    { S("*.a_b.test"),             "mx.a_b.test", true },
     /* Anything below a domain */
     { S("*.example.test"),         ".example.test", true },
     { S("a.b.EXAMPLE.test"),       ".example.test", true },
