@@ -12,6 +12,8 @@
 #   make analyze           clang's warnings as errors, gcc -fanalyzer on the base, cppcheck if there
 #   make check             all of these and the tests of the whole: scripts/check
 #   make coverage          line coverage of the unit tests
+#   make bench             this server and others at the same works: WORK="local connect" for some,
+#                          BENCH="--quick ..." for options of test/bench/run
 #
 # Kinds of build, each in a directory of its own unless BUILD= says otherwise:
 #   SAN=1 ASan and UBSan   DEBUG=1 unoptimised   COV=1 coverage   FUZZ=1 for libFuzzer (clang)
@@ -213,6 +215,10 @@ coverage:
 	@scripts/coverage $(COVDIR)
 check-guards:
 	+@MAKE='$(OTHER)' scripts/check-guards
+
+.PHONY: bench
+bench: $(BUILD)/exim
+	@EXIM_BINARY=$(abspath $(BUILD))/exim test/bench/run $(BENCH) $(WORK)
 
 # What compilers and analysers say: clang's warnings as errors, gcc's analyser on the base.
 analyze: $(BUILD)/config.mk

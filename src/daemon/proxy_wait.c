@@ -27,7 +27,8 @@ bool acceptor_owes_header(struct acceptor *ac, const struct arrival *in)
     const struct match_list *list = ac->exim->config->main.proxy_required_hosts;
     char text[IP_TEXT_MAX];
     struct match_host_subject host = { .address = ip_print(&in->peer, text) };
-    struct session s = { .arena = ac->scratch, .exim = ac->exim, .host_address = text, .host_port = in->port };
+    struct session s = { .arena = ac->scratch, .exim = ac->exim, .host_address = text, .host_port = in->port,
+                         .interface_port = ac->daemon->listeners[in->listener].at.port };
     struct expand_ctx ctx;
 
     if (list == NULL)

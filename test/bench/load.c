@@ -1,15 +1,16 @@
 /* load - an SMTP load generator: many connections in one epoll loop.
  *
  *   load [-p port] [-c connections] [-n messages] [-m per-connection] [-s size] [-r recipients]
- *        [-d domain] [-C] [-P] [-H seconds]
+ *        [-d domain] [-C] [-T] [-P] [-H seconds]
  * Sends -n messages of -s bytes over -c connections at a time, -m messages each; -r recipients
- * u0@, u1@ ... of -d. -C: only connect, banner, QUIT (n times). -P: a PROXY v1 header first.
- * -H: hold -c idle connections after the banner. Prints: seconds, operations, and errors. */
+ * u0@, u1@ ... of -d. -C: only connect, banner, QUIT (n times). -T: STARTTLS, a full handshake,
+ * then QUIT (n times). -P: a PROXY v2 header first. -H: hold -c idle connections after the banner. Prints: seconds, operations, and errors. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,18 +21,20 @@
 #include <time.h>
 #include <unistd.h>
 
-enum state { GREETING, HELO, MAIL, RCPT, DATA, DOT, QUITTING, HOLDING };
-enum { BUFFER = 4096, MAX_EVENTS = 256 };
+enum state { GREETING, HELO, STARTTLS, HANDSHAKE, MAIL, RCPT, DATA, DOT, QUITTING, HOLDING };
+/* UNGREETED: as many connections wait for their greeting at most. OpenSMTPD's listen queue has five places. */
+enum { BUFFER = 4096, MAX_EVENTS = 256, UNGREETED = 5 };
 
 struct settings {
     int port, connections, per_connection, recipients, hold;
     long messages, size;
     const char *domain;
-    bool connect_only, proxy;
+    bool connect_only, tls, proxy;
 };
 
 struct connection {
     int fd;
+    SSL *tls;
     enum state state;
     int sent_here, recipient;
     size_t in_len, out_len, out_at;
@@ -44,7 +47,11 @@ static struct settings opt = { .port = 25, .connections = 10, .per_connection = 
 static char *body;
 static size_t body_len;
 static long started, finished, errors;
-static int poller;
+static int poller, open_now, ungreeted;
+static struct connection *all;
+static SSL_CTX *tls_ctx;
+/* Version 2, PROXY, TCP4, 127.0.0.1:4444 to 192.0.2.8:25: a client whose name /etc/hosts knows. */
+static const char proxy_header[] = "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x7f\0\0\1\xc0\0\2\x8\x11\x5c\0\x19";
 
 static double now(void)
 {
@@ -129,7 +136,7 @@ static bool open_connection(struct connection *c)
     fcntl(c->fd, F_SETFL, O_NONBLOCK);
     epoll_ctl(poller, EPOLL_CTL_ADD, c->fd, &e);
     if (opt.proxy)
-        return command(c, "PROXY TCP4 192.0.2.7 192.0.2.8 4444 25\r\n%s", "", -1);
+        return say(c, proxy_header, sizeof proxy_header - 1);
     return true;
 }
 
@@ -161,16 +168,51 @@ static bool greeted(struct connection *c)
     return command(c, "EHLO %s\r\n", opt.domain, -1);
 }
 
+/* The handshake goes on; then QUIT, encrypted. False ends the connection. */
+static bool handshake(struct connection *c)
+{
+    int rc = SSL_do_handshake(c->tls);
+
+    if (rc == 1) {
+        finished++;
+        c->state = QUITTING;
+        return SSL_write(c->tls, "QUIT\r\n", 6) == 6;
+    }
+    int why = SSL_get_error(c->tls, rc);
+    if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) {
+        errors++;
+        return false;
+    }
+    watch(c, why == SSL_ERROR_WANT_WRITE ? EPOLLIN | EPOLLOUT : EPOLLIN);
+    return true;
+}
+
+static bool begin_tls(struct connection *c)
+{
+    c->tls = SSL_new(tls_ctx);
+    SSL_set_fd(c->tls, c->fd);
+    SSL_set_connect_state(c->tls);
+    c->state = HANDSHAKE;
+    return handshake(c);
+}
+
 /* One complete reply arrived. False ends the connection. */
 static bool on_reply(struct connection *c, int code)
 {
     if (code >= 400) {
-        errors++;
+        errors++; /* 421 instead of a greeting, for one */
         return false;
     }
     switch (c->state) {
-    case GREETING: return greeted(c);
-    case HELO: return next_message(c);
+    case GREETING:
+        ungreeted--;
+        return greeted(c);
+    case HELO:
+        if (!opt.tls)
+            return next_message(c);
+        c->state = STARTTLS;
+        return command(c, "STARTTLS\r\n%s", "", -1);
+    case STARTTLS: return begin_tls(c);
     case MAIL:
         c->state = RCPT;
         return command(c, "RCPT TO:<u%d@%s>\r\n", opt.domain, c->recipient++);
@@ -194,6 +236,12 @@ static bool on_reply(struct connection *c, int code)
 
 static bool on_input(struct connection *c)
 {
+    if (c->state == HANDSHAKE)
+        return handshake(c);
+    if (c->tls != NULL) { /* the answer to QUIT */
+        int got = SSL_read(c->tls, c->in, sizeof c->in);
+        return got <= 0 && SSL_get_error(c->tls, got) == SSL_ERROR_WANT_READ;
+    }
     ssize_t n = recv(c->fd, c->in + c->in_len, sizeof c->in - c->in_len, 0);
 
     if (n <= 0)
@@ -214,28 +262,39 @@ static bool on_input(struct connection *c)
 
 static bool more_to_start(void)
 {
-    if (opt.hold > 0)
-        return false;
-    return opt.connect_only ? started < opt.messages : started < opt.messages;
+    return opt.hold > 0 ? finished + ungreeted < opt.connections : started < opt.messages;
 }
 
-static void restart(struct connection *c, int *open)
+/* Opens connections where there is room. */
+static void fill(void)
 {
-    close(c->fd);
-    c->fd = -1;
-    if (more_to_start()) {
-        if (opt.connect_only)
-            started++;
-        if (open_connection(c))
+    for (int i = 0; i < opt.connections && ungreeted < UNGREETED && more_to_start(); i++) {
+        if (all[i].fd >= 0)
+            continue;
+        started += opt.connect_only || opt.tls;
+        if (open_connection(&all[i])) {
+            open_now++;
+            ungreeted++;
+        } else {
+            errors++;
             return;
-        errors++;
+        }
     }
-    --*open;
+}
+
+static void shut(struct connection *c)
+{
+    ungreeted -= c->state == GREETING;
+    SSL_free(c->tls);
+    close(c->fd);
+    c->tls = NULL;
+    c->fd = -1;
+    open_now--;
 }
 
 static void options(int argc, char **argv)
 {
-    for (int c; (c = getopt(argc, argv, "p:c:n:m:s:r:d:CPH:")) != -1;)
+    for (int c; (c = getopt(argc, argv, "p:c:n:m:s:r:d:CTPH:")) != -1;)
         switch (c) {
         case 'p': opt.port = (int)strtol(optarg, NULL, 10); break;
         case 'c': opt.connections = (int)strtol(optarg, NULL, 10); break;
@@ -245,6 +304,7 @@ static void options(int argc, char **argv)
         case 'r': opt.recipients = (int)strtol(optarg, NULL, 10); break;
         case 'd': opt.domain = optarg; break;
         case 'C': opt.connect_only = true; break;
+        case 'T': opt.tls = true; break;
         case 'P': opt.proxy = true; break;
         case 'H': opt.hold = (int)strtol(optarg, NULL, 10); break;
         default: fprintf(stderr, "load: unknown option\n"); exit(2);
@@ -254,27 +314,23 @@ static void options(int argc, char **argv)
 int main(int argc, char **argv)
 {
     struct epoll_event events[MAX_EVENTS];
-    int open = 0;
 
     options(argc, argv);
     struct rlimit files = { 65536, 65536 };
     setrlimit(RLIMIT_NOFILE, &files);
     make_body();
     poller = epoll_create1(0);
-    struct connection *all = calloc((size_t)opt.connections, sizeof *all);
+    tls_ctx = SSL_CTX_new(TLS_client_method());
+    all = calloc((size_t)opt.connections, sizeof *all);
+    for (int i = 0; i < opt.connections; i++)
+        all[i].fd = -1;
     double start = now();
-    for (int i = 0; i < opt.connections; i++) {
-        started += opt.connect_only;
-        if (open_connection(&all[i]))
-            open++;
-        else
-            errors++;
-    }
+    fill();
     double held_since = 0;
-    while (open > 0) {
+    while (open_now > 0) {
         int n = epoll_wait(poller, events, MAX_EVENTS, opt.hold > 0 ? 200 : 30000);
         if (n == 0 && opt.hold == 0) {
-            errors += open;
+            errors += open_now;
             break;
         }
         for (int i = 0; i < n; i++) {
@@ -283,8 +339,9 @@ int main(int argc, char **argv)
             if (ok && (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
                 ok = on_input(c);
             if (!ok)
-                restart(c, &open);
+                shut(c);
         }
+        fill();
         if (opt.hold > 0 && finished == opt.connections && held_since == 0) {
             held_since = now();
             printf("held %ld\n", finished);

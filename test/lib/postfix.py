@@ -1,6 +1,6 @@
 """Debian's Postfix as a peer: a private instance in a folder of its own, on a port of its own.
 
-Its package is unpacked beside Debian's Exim (see reference.py); nothing is installed. Postfix wants root to start, an
+Its package is unpacked below build-reference/ (see debian.py); nothing is installed. Postfix wants root to start, an
 account for its processes and a group of its own; accounts that Debian has anyway serve. Its processes are ended with it.
 
     with Postfix(tmp_path / "postfix", users=["user@pf.test"], relay="[127.0.0.1]:2525") as peer:
@@ -20,15 +20,10 @@ from pathlib import Path
 
 import pytest
 
-import reference
+import debian
 from exim import free_port, wait_until
 
 OWNER, GROUP = "mail", "games"  # any two that nobody else uses: neither root nor nobody
-LIBRARIES = {
-    "libdb-5.3.so": "libdb5.3", "libnsl.so.2": "libnsl2", "libtirpc.so.3": "libtirpc3", "libsasl2.so.2": "libsasl2-2",
-    "libicuuc.so.72": "libicu72", "libicudata.so.72": "libicu72", "libicui18n.so.72": "libicu72",
-    "libssl.so.3": "libssl3", "libcrypto.so.3": "libssl3",
-}
 QUEUES = ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "private", "saved", "trace")
 MASTER = """\
 127.0.0.1:{port} inet n - n - - smtpd{wrapper}
@@ -58,23 +53,15 @@ scache    unix - - n - 1 scache
 """
 
 
-def _unpack():
-    if not reference.fetch(["postfix"]):
-        return False
-    for _ in range(3):  # a library may want another
-        missing = reference.missing_libraries(reference.FOLDER / "root/usr/lib/postfix/sbin/smtpd")
-        wanted = {LIBRARIES[name] for name in missing if name in LIBRARIES}
-        if wanted and not reference.fetch(sorted(wanted)):
-            return False
-    return True
-
-
 @lru_cache(None)
 def root():
     """The folder with Debian's Postfix in it, or the test is skipped."""
     if os.geteuid() != 0:
         pytest.skip("Postfix starts as root only")
-    return reference.once("complete-postfix", _unpack)
+    try:
+        return debian.unpack("postfix", ["postfix"], "usr/lib/postfix/sbin/smtpd")
+    except debian.Unavailable as e:
+        pytest.skip(str(e))
 
 
 class Postfix:
@@ -119,7 +106,7 @@ class Postfix:
         (self.dir / "etc/master.cf").write_text(MASTER.format(port=self.port, wrapper=over) + extra_master)
 
     def _env(self):
-        return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LD_LIBRARY_PATH": reference.library_path(),
+        return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LD_LIBRARY_PATH": debian.library_path(root()),
                 "MAIL_CONFIG": str(self.dir / "etc"), "POSTLOG_SERVICE": f"{self.dir}/queue/public/postlog",
                 "POSTLOG_HOSTNAME": "peer"}  # as postfix(1) sets them for its daemons
 
