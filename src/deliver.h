@@ -74,8 +74,9 @@ struct submission;
 struct submission *deliver_submit_begin(struct exim *e, const char *sender, const char *const *recipients, size_t n,
                                         const char *parent_id, struct err *err) MUST_USE;
 const char *deliver_submit_id(const struct submission *s);
-/* Before commit: not to be delivered while the parent's record speaks against it (dsn_once.h). */
-void deliver_submit_hold(struct submission *s);
+/* Before commit: not to be delivered while the parent's record speaks against it (dsn_once.h). utf8: only where
+ * SMTPUTF8 is offered. */
+void deliver_submit_hold(struct submission *s, bool utf8);
 bool deliver_submit_commit(struct submission *s, struct str text, struct err *err) MUST_USE;
 void deliver_submit_release(struct submission **s);
 void deliver_submit_abandon(struct submission **s);

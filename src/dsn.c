@@ -30,7 +30,7 @@ static void begin(struct delivery *d, struct dsn_plan *p)
     if (p->submission == NULL)
         complain(d, p, &err);
     else
-        deliver_submit_hold(p->submission);
+        deliver_submit_hold(p->submission, p->report.utf8);
 }
 
 static void commit(struct delivery *d, struct dsn_plan *p)
@@ -46,8 +46,8 @@ static void commit(struct delivery *d, struct dsn_plan *p)
     ctx.bounce_recipient = p->report.to;
     ctx.warn_message_recipients = p->report.to;
     ctx.warn_message_delay = p->report.delay;
-    p->committed = dsn_report_print(&ctx, &p->report, &out, &err) &&
-                   deliver_submit_commit(p->submission, buf_view(&out), &err);
+    bool printed = p->seven ? dsn_7bit_print(a, d->message, &out, &err) : dsn_report_print(&ctx, &p->report, &out, &err);
+    p->committed = printed && deliver_submit_commit(p->submission, buf_view(&out), &err);
     if (!p->committed)
         complain(d, p, &err);
     arena_destroy(&a);

@@ -65,6 +65,9 @@ struct dsn_report {
 /* The whole message text (headers and MIME body, "\n" line ends). ctx: options and templates. */
 bool dsn_report_print(struct expand_ctx *ctx, const struct dsn_report *r, struct buf *out, struct err *err);
 
+/* Does it need the forms of RFC 6533? The message came with SMTPUTF8, and something of it is not ASCII. */
+bool dsn_report_is_utf8(const struct dsn_report *r);
+
 /* Called by delivery at the end of a run: all reports that are due, made exactly once. */
 bool dsn_send_reports(struct delivery *d);
 

@@ -24,6 +24,7 @@ struct dsn_plan {
     struct dsn_item *items;
     struct submission *submission; /* NULL: it could not be begun, or has gone its way */
     bool committed;
+    bool seven;                    /* the message itself, a report of ours, goes out again in ASCII */
     unsigned warning;              /* DSN_REPORT_DELAY: how many of delay_warning's times have passed */
 };
 
@@ -49,6 +50,7 @@ void dsn_template_read(struct expand_ctx *ctx, const char *option, const struct 
                        struct dsn_template *out);
 
 /* ---- dsn_text.c: the human part ---- */
+bool dsn_has_8bit(const char *p, size_t n);
 void dsn_text_print(struct expand_ctx *ctx, const struct dsn_report *r, const struct dsn_template *t,
                     struct buf *out);
 
@@ -56,6 +58,11 @@ void dsn_text_print(struct expand_ctx *ctx, const struct dsn_report *r, const st
 void dsn_status_print(struct expand_ctx *ctx, const struct dsn_report *r, struct buf *out);
 /* "5.1.1" for an address result without one of its own. */
 const char *dsn_status_default(enum dsn_outcome outcome);
+
+/* ---- dsn_7bit.c: RFC 6533 section 6, for a report in UTF-8 whose way back does not take that ---- */
+bool dsn_7bit_is_wanted(const struct delivery *d, const struct address *addr);
+/* The report m in ASCII, encoded where that is not enough. */
+bool dsn_7bit_print(struct arena *a, const struct message *m, struct buf *out, struct err *err);
 
 /* ---- dsn_return.c: the message or its header section ---- */
 bool dsn_return_print(struct expand_ctx *ctx, const struct dsn_report *r, bool full, const char *info,

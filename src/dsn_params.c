@@ -76,15 +76,6 @@ static bool is_atom(struct str s)
     return s.len > 0;
 }
 
-/* RFC 6533 section 3: utf-8 addresses may come as xtext, as unitext or, with SMTPUTF8, raw. */
-static bool utf8_text_ok(struct arena *a, const char *s, bool smtputf8)
-{
-    for (const char *p = s; *p != '\0'; p++)
-        if (!is_print(*p) && !(smtputf8 && (unsigned char)*p >= 0x80))
-            return false;
-    return *s != '\0' && (smtputf8 || parse_xtext_decode(a, s) != NULL || strstr(s, "\\x{") != NULL);
-}
-
 bool dsn_parse_orcpt(struct arena *a, const char *value, bool smtputf8, const char **out, const char **why)
 {
     const char *semi = value == NULL ? NULL : strchr(value, ';');
@@ -92,7 +83,7 @@ bool dsn_parse_orcpt(struct arena *a, const char *value, bool smtputf8, const ch
               is_atom((struct str){ value, (size_t)(semi - value) });
 
     if (ok && cstr_istarts(value, "utf-8;"))
-        ok = utf8_text_ok(a, semi + 1, smtputf8);
+        ok = parse_unitext_decode(a, semi + 1, smtputf8) != NULL; /* RFC 6533 section 3 */
     else if (ok)
         ok = semi[1] != '\0' && parse_xtext_decode(a, semi + 1) != NULL;
     if (!ok) {

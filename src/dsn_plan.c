@@ -90,10 +90,11 @@ static struct dsn_plan *new_plan(struct delivery *d, struct dsn_item **list, enu
 
     p->report = (struct dsn_report){ .kind = kind, .to = to, .original = m, .message_id = m->id,
                                      .arrival = m->received.tv_sec, .received_from_mta = received_from(m),
-                                     .envid = to_sender ? m->dsn_envid : NULL, .utf8 = m->smtputf8,
+                                     .envid = to_sender ? m->dsn_envid : NULL,
                                      .ret = to_sender ? m->dsn_ret : DSN_RET_NONE };
     p->items = take_items(list, to, &p->report.recipient_count);
     fill_records(d, &p->report, p->items);
+    p->report.utf8 = dsn_report_is_utf8(&p->report);
     return p;
 }
 
@@ -149,6 +150,23 @@ static void keep_for_later(struct delivery *d)
         addr->next = d->addr_deferred;
         d->addr_deferred = addr;
     }
+}
+
+/* Our own report could not go on in UTF-8: it is made again, for those who could not have it. */
+static struct dsn_plan **plan_7bit(struct delivery *d, struct dsn_plan **tail)
+{
+    for (struct address *addr = d->addr_failed; addr != NULL; addr = addr->next) {
+        if (!dsn_7bit_is_wanted(d, addr))
+            continue;
+        struct dsn_plan *p = arena_new_obj(d->arena, struct dsn_plan);
+        p->report = (struct dsn_report){ .kind = DSN_REPORT_FAILURE, .to = addr->address, .recipient_count = 1 };
+        p->items = arena_new_obj(d->arena, struct dsn_item);
+        *p->items = (struct dsn_item){ .kind = DSN_REPORT_FAILURE, .to = addr->address, .addr = addr };
+        p->seven = true;
+        *tail = p;
+        tail = &p->next;
+    }
+    return tail;
 }
 
 static struct dsn_plan **plan_failures(struct delivery *d, struct dsn_plan **tail)
@@ -261,7 +279,7 @@ static void plan_delays(struct delivery *d, struct dsn_plan **tail)
 
 struct dsn_plan *dsn_plan_all(struct delivery *d)
 {
-    struct dsn_plan *first = NULL, **tail = plan_failures(d, &first);
+    struct dsn_plan *first = NULL, **tail = plan_failures(d, plan_7bit(d, &first));
 
     if (d->message->sender[0] != '\0')
         tail = add_plans(d, tail, dsn_collect_successes(d), DSN_REPORT_SUCCESS);

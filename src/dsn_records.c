@@ -129,7 +129,7 @@ struct dsn_item *dsn_collect_failures(struct delivery *d)
     struct dsn_item *first = NULL;
 
     for (struct address *addr = d->addr_failed; addr != NULL; addr = addr->next) {
-        if (addr->flags & (ADDR_BOUNCE_HANDLED | ADDR_IGNORE_ERROR))
+        if ((addr->flags & (ADDR_BOUNCE_HANDLED | ADDR_IGNORE_ERROR)) || dsn_7bit_is_wanted(d, addr))
             continue;
         if (dsn_decide(notify_of(addr), DSN_FAILED, expansion_of(addr), false) != DSN_REPORT_FAILURE)
             continue;

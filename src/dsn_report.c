@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/ctype.h"
 #include "base/digest.h"
 #include "base/str.h"
 #include "base/tod.h"
@@ -12,6 +13,7 @@
 #include "exim.h"
 #include "expand.h"
 #include "header.h"
+#include "parse.h"
 
 enum { FAILED_PER_HEADER = 50, LINE_LIMIT = 998 };
 
@@ -58,13 +60,34 @@ static const char *from_text(struct expand_ctx *ctx)
     return arena_printf(ctx->arena, "Mail Delivery System <Mailer-Daemon@%s>", ctx->exim->config->qualify_domain);
 }
 
-static void add_failed_recipients(const struct dsn_report *r, struct buf *out)
+/* An address as it may stand in a header line; NULL for what may not. */
+static const char *header_address(struct expand_ctx *ctx, bool utf8, const char *address)
 {
-    for (size_t i = 0; i < r->recipient_count; i++)
-        buf_printf(out, "%s%s", i % FAILED_PER_HEADER == 0 ? (i == 0 ? "X-Failed-Recipients: "
-                                                                    : "\nX-Failed-Recipients: ") : ",\n  ",
-                   r->recipients[i].final);
-    buf_add_char(out, '\n');
+    if (!utf8 && dsn_has_8bit(address, strlen(address)))
+        address = parse_unitext_encode(ctx->arena, address);
+    for (const char *p = address; *p != '\0';) {
+        unsigned long code;
+        size_t n = parse_utf8_char(p, &code);
+        if (n == 0 || code < 0x20 || code == 0x7f)
+            return NULL;
+        p += n;
+    }
+    return strlen(address) < LINE_LIMIT - 30 ? address : NULL;
+}
+
+static void add_failed_recipients(struct expand_ctx *ctx, const struct dsn_report *r, struct buf *out)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < r->recipient_count; i++) {
+        const char *address = header_address(ctx, r->utf8, r->recipients[i].final);
+        if (address == NULL)
+            continue;
+        buf_printf(out, "%s%s", n == 0 ? "X-Failed-Recipients: "
+                              : n % FAILED_PER_HEADER == 0 ? "\nX-Failed-Recipients: " : ",\n  ", address);
+        n++;
+    }
+    buf_add_cstr(out, n > 0 ? "\n" : "");
 }
 
 /* The built-in subjects; a template's first part brings its own header lines. */
@@ -90,7 +113,11 @@ static void add_references(struct expand_ctx *ctx, const struct dsn_report *r, s
     const char *id = header_value(ctx->arena, &r->original->headers, "message-id", HEADER_RAW, NULL);
     const char *line = str_dup(ctx->arena, str_trim(str_from(id)));
 
-    if (*line == '<' && strpbrk(line, "\r\n") == NULL && strlen(line) < LINE_LIMIT - 20)
+    bool plain = *line == '<' && strlen(line) < LINE_LIMIT - 20;
+
+    for (const char *p = line; *p != '\0'; p++)
+        plain = plain && is_print(*p);
+    if (plain)
         buf_printf(out, "References: %s\n", line);
 }
 
@@ -100,11 +127,12 @@ static void add_headers(struct expand_ctx *ctx, const struct dsn_report *r, cons
     const char *reply_to = ctx->exim->config->main.errors_reply_to;
 
     if (r->kind == DSN_REPORT_FAILURE)
-        add_failed_recipients(r, out);
+        add_failed_recipients(ctx, r, out);
     if (reply_to != NULL)
         buf_printf(out, "Reply-To: %s\n", reply_to);
     buf_printf(out, "Auto-Submitted: auto-%s\n", r->kind == DSN_REPORT_SUCCESS ? "generated" : "replied");
-    buf_printf(out, "From: %s\nTo: %s\n", from_text(ctx), r->to);
+    const char *to = header_address(ctx, true, r->to);
+    buf_printf(out, "From: %s\nTo: %s\n", from_text(ctx), to == NULL ? "undisclosed-recipients:;" : to);
     add_references(ctx, r, out);
     buf_printf(out, "Content-Type: multipart/report; report-type=%sdelivery-status; boundary=%s\n"
                     "MIME-Version: 1.0\n", r->utf8 ? "global-" : "", boundary);
@@ -115,14 +143,6 @@ static void add_headers(struct expand_ctx *ctx, const struct dsn_report *r, cons
 }
 
 /* ---- the parts ---- */
-
-static bool has_8bit(const char *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if ((unsigned char)p[i] >= 0x80)
-            return true;
-    return false;
-}
 
 static void part_head(struct buf *out, const char *boundary, const char *type, bool eight)
 {
@@ -136,14 +156,39 @@ static const char *return_type(const struct dsn_report *r, bool full)
     return full ? "message/rfc822" : "text/rfc822-headers";
 }
 
+/* A line that neither the text nor the message has. */
+static const char *make_boundary(struct expand_ctx *ctx, const struct buf *text, const struct buf *back)
+{
+    const char *s;
+
+    do
+        s = arena_printf(ctx->arena, "%lld-eximdsn-%lu", (long long)tod_now().tv_sec,
+                         (unsigned long)random_below(0x7fffffff));
+    while (memmem(text->p, text->len, s, strlen(s)) != NULL || memmem(back->p, back->len, s, strlen(s)) != NULL);
+    return s;
+}
+
+bool dsn_report_is_utf8(const struct dsn_report *r)
+{
+    const struct message *m = r->original;
+    bool found = dsn_has_8bit(r->to, strlen(r->to)) || dsn_has_8bit(m->sender, strlen(m->sender));
+
+    for (size_t i = 0; i < r->recipient_count && !found; i++) {
+        const struct dsn_recipient *rec = &r->recipients[i];
+        found = dsn_has_8bit(rec->final, strlen(rec->final)) ||
+                (rec->original != NULL && dsn_has_8bit(rec->original, strlen(rec->original)));
+    }
+    for (const struct header *h = m->headers.first; h != NULL && !found; h = h->next)
+        found = dsn_has_8bit(h->text, h->len);
+    return m->smtputf8 && found;
+}
+
 bool dsn_report_print(struct expand_ctx *ctx, const struct dsn_report *r, struct buf *out, struct err *err)
 {
     const struct main_options *o = &ctx->exim->config->main;
     struct dsn_template t = { 0 };
     struct returned ret = choose_returned(ctx, r);
     struct buf text = buf_init(ctx->arena, out->ceiling), back = buf_init(ctx->arena, out->ceiling);
-    const char *boundary = arena_printf(ctx->arena, "%lld-eximdsn-%lu", (long long)tod_now().tv_sec,
-                                        (unsigned long)random_below(0x7fffffff));
 
     if (r->kind == DSN_REPORT_FAILURE)
         dsn_template_read(ctx, "bounce_message_file", o->bounce_message_file, &t);
@@ -153,13 +198,14 @@ bool dsn_report_print(struct expand_ctx *ctx, const struct dsn_report *r, struct
     if (!dsn_return_print(ctx, r, ret.full, ret.info, &back, err))
         return false;
 
+    const char *boundary = make_boundary(ctx, &text, &back);
     add_headers(ctx, r, &t, boundary, out);
-    bool eight = has_8bit(text.p, text.len);
+    bool eight = dsn_has_8bit(text.p, text.len);
     part_head(out, boundary, eight ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii", eight);
     buf_add(out, text.p, text.len);
     part_head(out, boundary, r->utf8 ? "message/global-delivery-status" : "message/delivery-status", r->utf8);
     dsn_status_print(ctx, r, out);
-    part_head(out, boundary, return_type(r, ret.full), has_8bit(back.p, back.len));
+    part_head(out, boundary, return_type(r, ret.full), dsn_has_8bit(back.p, back.len));
     buf_add(out, back.p, back.len);
     buf_printf(out, "\n--%s--\n", boundary);
     if (out->full || text.full || back.full)

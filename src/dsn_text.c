@@ -10,6 +10,9 @@
 #include "exim.h"
 #include "expand.h"
 #include "header.h"
+#include "parse.h"
+
+enum { LINE_MAX = 900 }; /* RFC 5322: 998, and folding must not be needed to keep it */
 
 static void add_indented(struct expand_ctx *ctx, struct buf *out, const char *text)
 {
@@ -121,9 +124,12 @@ static void delay_text(struct expand_ctx *ctx, const struct dsn_report *r, const
                           "and when that happens, the message will be returned to you.\n\n");
 }
 
-static void success_text(const struct dsn_report *r, struct buf *out)
+static void success_text(const struct dsn_report *r, const struct dsn_template *t, struct buf *out)
 {
-    buf_add_cstr(out, "This message was created automatically by mail delivery software.\n"
+    if (t->part[1] != NULL)
+        buf_add_cstr(out, t->part[1]);
+    else
+        buf_add_cstr(out, "This message was created automatically by mail delivery software.\n"
                       " ----- The following addresses had successful delivery notifications -----\n");
     for (size_t i = 0; i < r->recipient_count; i++) {
         const struct dsn_recipient *rec = &r->recipients[i];
@@ -133,12 +139,53 @@ static void success_text(const struct dsn_report *r, struct buf *out)
     buf_add_char(out, '\n');
 }
 
+bool dsn_has_8bit(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)p[i] >= 0x80)
+            return true;
+    return false;
+}
+
+/* Output of programs and words of other servers may hold anything: what comes out is lines of valid UTF-8. */
+static void make_text(struct buf *out, const char *s, size_t len)
+{
+    size_t column = 0;
+
+    for (size_t i = 0; i < len;) {
+        unsigned long code = 0;
+        size_t n = parse_utf8_char(s + i, &code);
+        bool keep = n > 0 && n <= len - i && ((code >= 0x20 && code != 0x7f) || code == '\t' || code == '\n');
+
+        if (s[i] == '\r') {
+            i++;
+            continue;
+        }
+        if (column >= LINE_MAX && s[i] != '\n') {
+            buf_add_char(out, '\n');
+            column = 0;
+        }
+        if (keep)
+            buf_add(out, s + i, n);
+        else
+            buf_add_char(out, '?');
+        column = s[i] == '\n' ? 0 : column + (keep ? n : 1);
+        i += keep ? n : 1;
+    }
+    if (column > 0)
+        buf_add_char(out, '\n');
+}
+
 void dsn_text_print(struct expand_ctx *ctx, const struct dsn_report *r, const struct dsn_template *t,
                     struct buf *out)
 {
+    struct buf raw = buf_init(ctx->arena, out->ceiling);
+
     switch (r->kind) {
-    case DSN_REPORT_SUCCESS: success_text(r, out); break;
-    case DSN_REPORT_DELAY: delay_text(ctx, r, t, out); break;
-    default: failure_text(ctx, r, t, out); break;
+    case DSN_REPORT_SUCCESS: success_text(r, t, &raw); break;
+    case DSN_REPORT_DELAY: delay_text(ctx, r, t, &raw); break;
+    default: failure_text(ctx, r, t, &raw); break;
     }
+    make_text(out, buf_cstr(&raw), raw.len);
+    out->full = out->full || raw.full;
 }

@@ -43,5 +43,11 @@ bool parse_domain_valid(const char *domain, bool allow_literal);
 /* RFC 3461 section 4 xtext: strict (upper-case hex, result printable ASCII); NULL when bad. */
 const char *parse_xtext_decode(struct arena *a, const char *s);
 const char *parse_xtext_encode(struct arena *a, const char *s) NONNULL_RET;
+/* RFC 6533 section 3: utf-8-addr-xtext, -unitext and, if raw, utf-8 addresses as they are, to plain UTF-8; NULL when
+ * malformed. encode: any text to utf-8-addr-unitext, which is ASCII; bytes that are no text become "?". */
+const char *parse_unitext_decode(struct arena *a, const char *s, bool raw);
+const char *parse_unitext_encode(struct arena *a, const char *s) NONNULL_RET;
+/* Bytes of the character that s begins with, strictly; 0: it is no UTF-8. A NUL is a character of one byte. */
+size_t parse_utf8_char(const char *s, unsigned long *code);
 
 #endif

@@ -138,8 +138,9 @@ const char *deliver_submit_id(const struct submission *s)
     return s->message->id;
 }
 
-void deliver_submit_hold(struct submission *s)
+void deliver_submit_hold(struct submission *s, bool utf8)
 {
+    s->message->smtputf8 = utf8;
     s->message->report_of = arena_strdup(s->message->arena, s->parent_id);
 }
 

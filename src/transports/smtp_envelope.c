@@ -43,7 +43,7 @@ static bool needs_utf8(const struct smtp_transaction *tx)
 {
     if (!tx->call->message->smtputf8)
         return false;
-    if (has_8bit(tx->call->return_path))
+    if (has_8bit(tx->call->return_path) || tx->call->message->report_of != NULL) /* its parts are not ASCII */
         return true;
     for (size_t i = 0; i < tx->count; i++)
         if (has_8bit(tx->rcpts[i].addr->address))
@@ -206,6 +206,19 @@ const char *smtp_envelope_rcpt(struct smtp_transaction *tx, const struct address
     return bare_address(tx, addr);
 }
 
+/* As it came; in the ASCII form of RFC 6533 where nothing else may be sent. */
+static const char *wire_orcpt(struct smtp_transaction *tx, const char *orcpt)
+{
+    const char *semi = strchr(orcpt, ';'), *plain;
+
+    if (tx->utf8 || !has_8bit(orcpt) || semi == NULL)
+        return orcpt;
+    plain = parse_unitext_decode(tx->at->arena, semi + 1, true);
+    return plain == NULL ? orcpt
+                         : arena_printf(tx->at->arena, "%.*s;%s", (int)(semi - orcpt), orcpt,
+                                        parse_unitext_encode(tx->at->arena, plain));
+}
+
 static void put_rcpt(struct smtp_transaction *tx, const struct address *addr, const char *wire)
 {
     struct buf b = buf_init(tx->at->arena, COMMAND_MAX);
@@ -214,7 +227,7 @@ static void put_rcpt(struct smtp_transaction *tx, const struct address *addr, co
     if (tx->dsn && passes_dsn(addr)) {
         add_notify(&b, addr->dsn_flags & DSN_NOTIFY_MASK);
         if (addr->dsn_orcpt != NULL)
-            buf_printf(&b, " ORCPT=%s", addr->dsn_orcpt);
+            buf_printf(&b, " ORCPT=%s", wire_orcpt(tx, addr->dsn_orcpt));
     }
     if (tx->lmtp && tx->at->t->lmtp_ignore_quota && (tx->client->caps.set & CLIENT_IGNOREQUOTA) != 0)
         buf_add_cstr(&b, " IGNOREQUOTA");

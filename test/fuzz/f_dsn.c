@@ -1,4 +1,4 @@
-/* link: base dsn_params parse parse_text parse_address rfc2047 */
+/* link: base dsn_params parse parse_unitext parse_text parse_address rfc2047 */
 #include <stddef.h>
 #include <stdint.h>
 
