@@ -42,6 +42,10 @@ class Smtp:
 
     def starttls(self, context=None):
         self.ok("STARTTLS")
+        self.starttls_now(context)
+
+    def starttls_now(self, context=None):
+        """The handshake, after the server has agreed to it."""
         if context is None:
             context = ssl.create_default_context()
             context.check_hostname = False
