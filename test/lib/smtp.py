@@ -7,6 +7,7 @@ import ssl
 class Smtp:
     def __init__(self, port, host="127.0.0.1", source=None, before=b"", timeout=30, greet=True):
         self.sock = socket.create_connection((host, port), timeout, source_address=source)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
         if before:
             self.sock.sendall(before)
