@@ -241,6 +241,17 @@ def test_ca_file_that_cannot_be_read_defers(case, pki):
     assert "failed to stat /nowhere/ca.pem" in log and not c.sink.messages, log
 
 
+@pytest.mark.parametrize("option", [
+    "tls_crl = /nowhere/crl.pem", "tls_crl = ${lookup{x}lsearch{/nowhere}{$value}}", "tls_certificate = /nowhere/cert.pem",
+    "tls_verify_cert_hostname = ${lookup{x}lsearch{/nowhere}{$value}}", "tls_sni = ${lookup{x}lsearch{/nowhere}{$value}}",
+    "hosts_require_ocsp = ${lookup{x}lsearch{/nowhere}{$value}}", "tls_require_ciphers = NONSENSE", "tls_eccurve = nonsense",
+    "tls_verify_hosts = ${lookup{x}lsearch{/nowhere}{$value}}", "hosts_require_tls = ${lookup{x}lsearch{/nowhere}{$value}}"])
+def test_what_cannot_be_read_or_expanded_defers_and_is_never_gone_around(case, pki, option):
+    c = case(pki.leaf("closed" + str(abs(hash(option))), ["mx.out.test"]), option)
+    log = c.send()
+    assert "== bob@out.test" in log and not c.sink.messages and "delivering unencrypted" not in log, log
+
+
 def test_starttls_stripped(case, pki):
     c = case(None, REQUIRE, starttls=False)
     log = c.send()

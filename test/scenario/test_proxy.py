@@ -268,7 +268,7 @@ def test_the_client_is_logged_as_who_connected(node):
     for src in ("192.0.2.99", "192.0.2.7"):
         with connect(e, v1(src=src)) as s:
             s.quit()
-    e.wait_log(r"SMTP connection from \[192\.0\.2\.7\]:4444 \(TCP/IP connection count = 1\)")
+    e.wait_log(r"SMTP connection from \[192\.0\.2\.7\]:4444 \(TCP/IP connection count = \d\)")
     assert not re.search(r"SMTP connection from \[(127|192\.0\.2\.99)", e.mainlog())
 
 
