@@ -19,7 +19,9 @@
 #include "daemon/proxy_counts.h"
 #include "exim.h"
 #include "ipc.h"
+#include "priv.h"
 #include "spool.h"
+#include "spool_wal.h"
 
 enum { PID_FILE_MODE = 0644 };
 
@@ -45,7 +47,8 @@ static void allow_many_files(void)
     (void)setrlimit(RLIMIT_NOFILE, &r);
 }
 
-/* With -oX the usual pid file belongs to another daemon; one that does not listen has none. */
+/* With -oX the usual pid file belongs to another daemon; one that does not listen has
+ * none. */
 static const char *pid_file(const struct exim *e, const struct daemon_options *o)
 {
     if (o->oP != NULL)
@@ -64,8 +67,8 @@ static void write_pid(const struct exim *e, const struct daemon_options *o, pid_
     int fd = fd_open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, PID_FILE_MODE);
     int len = snprintf(text, sizeof(text), "%d\n", (int)pid);
     if (fd < 0 || !fd_write_all(fd, text, (size_t)len))
-        log_write(e->log, LOG_MAIN | LOG_PANIC, NULL, "failed to write pid file %s: %s", path,
-                  strerror(errno));
+        log_write(e->log, LOG_MAIN | LOG_PANIC, NULL, "failed to write pid file %s: %s",
+                  path, strerror(errno));
     if (fd >= 0) {
         (void)fchmod(fd, PID_FILE_MODE);
         (void)fd_close(fd);
@@ -97,14 +100,44 @@ static bool detach(const struct exim *e, const struct daemon_options *o)
     return pid == 0 && leave_terminal();
 }
 
+static bool recover(struct exim *e)
+{
+    struct err err = { 0 };
+    pid_t pid = proc_fork("recovery of the spool");
+
+    if (pid == 0) { /* it reads messages: not as root */
+        bool ok = priv_drop(e, &err) && spool_recover(e, &err);
+        if (!ok)
+            log_write(e->log, LOG_MAIN | LOG_PANIC, NULL, "%s", err.msg);
+        _exit(ok ? EXIT_SUCCESS : EXIT_FAILURE);
+    }
+    struct proc_status end = proc_wait(pid, -1);
+    return end.kind == PROC_EXITED && end.code == EXIT_SUCCESS;
+}
+
+/* Without a log every message gets its files at once: slower, no more. */
+static void start_log(struct exim *e)
+{
+    struct err err = { 0 };
+
+    if (!e->config->main.write_ahead_log || !recover(e))
+        return;
+    e->wal = wal_create(e, &err);
+    if (e->wal == NULL)
+        log_write(e->log, LOG_MAIN | LOG_PANIC, NULL, "%s: messages go without it",
+                  err.msg);
+}
+
 int daemon_run(struct exim *e, const struct daemon_options *o)
 {
     struct daemon d = { .exim = e, .options = o, .proxy_counts = proxy_counts_new() };
     struct err err = { 0 };
+    sigset_t during_wait;
 
     allow_many_files();
     if (!spool_prepare(e, &err) || !daemon_listen(e, e->arena, NULL, &d, &err))
         return failed(e, err.msg);
+    daemon_signals_block(&during_wait); /* who can connect may also send signals */
     if (!ipc_pair(d.notices) || !ipc_pair(d.queue_agents) || !ipc_pair(d.session_agents))
         return failed(e, "no sockets");
     if (chdir(e->config->spool_directory) < 0)
@@ -113,5 +146,6 @@ int daemon_run(struct exim *e, const struct daemon_options *o)
         write_pid(e, o, getpid());
     else if (!detach(e, o))
         return failed(e, "cannot detach from the terminal");
+    start_log(e);
     return daemon_broker(&d);
 }

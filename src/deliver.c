@@ -176,6 +176,17 @@ static enum deliver_rc deliver_loaded(struct delivery *d, struct deliver_report 
     return rc;
 }
 
+/* The message is put away as it is, for those who want to see its files. */
+static enum deliver_rc make_rest(struct delivery *d)
+{
+    struct err err = { 0 };
+
+    if (spool_rest(d->exim, d->message, &err))
+        return DELIVER_REMAINS;
+    log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id, "%s", err.msg);
+    return DELIVER_ERROR;
+}
+
 static enum deliver_rc load_failed(struct exim *e, const char *id, enum spool_rc rc, const struct err *err)
 {
     switch (rc) {
@@ -191,14 +202,13 @@ static enum deliver_rc load_failed(struct exim *e, const char *id, enum spool_rc
     }
 }
 
-enum deliver_rc deliver_message(struct exim *e, const char *id, const struct deliver_options *o,
-                                struct arena *a, struct deliver_report *report)
+enum deliver_rc deliver_message(struct exim *e, const char *id, uint64_t place, const struct deliver_options *o,
+                                struct deliver_report *report)
 {
     struct message *m = NULL;
     struct err err = { 0 };
-    enum spool_rc rc = spool_load(e, id, &m, &err);
+    enum spool_rc rc = spool_load(e, id, place, &m, &err);
 
-    (void)a;
     *report = (struct deliver_report){ .rc = DELIVER_ERROR };
     if (rc != SPOOL_OK) {
         report->rc = load_failed(e, id, rc, &err);
@@ -206,7 +216,8 @@ enum deliver_rc deliver_message(struct exim *e, const char *id, const struct del
     }
     struct delivery d = { .arena = arena_new("delivery"), .exim = e, .message = m, .options = o,
                           .now = tod_now().tv_sec };
-    report->rc = deliver_loaded(&d, report);
+    report->rc = o->rest_only ? make_rest(&d) : deliver_loaded(&d, report);
+    spool_release(e, m);
     arena_destroy(&d.arena);
     message_free(&m);
     return report->rc;

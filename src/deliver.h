@@ -22,6 +22,7 @@ struct deliver_options {
     bool queue_run;            /* started by a queue run */
     bool local_only;           /* -ql */
     bool queue_smtp;           /* -odqs, the first pass of -qq: remote addresses are only noted */
+    bool rest_only;            /* no delivery: it gets its files */
     bool give_up;              /* -Mg */
     const char *give_up_by;    /* login for the log */
 };
@@ -38,9 +39,10 @@ struct deliver_report { /* for the queue process */
     time_t next_try;                  /* earliest retry among what remains; 0 unknown */
 };
 
-/* All for one message: load, route, deliver, journal, bounce, warn, update or remove. Logs. */
-enum deliver_rc deliver_message(struct exim *e, const char *id, const struct deliver_options *o,
-                                struct arena *a, struct deliver_report *report);
+/* All for one message: load, route, deliver, journal, bounce, warn, update or remove. Logs.
+ * place: in the log of the spool, 0: it has files. */
+enum deliver_rc deliver_message(struct exim *e, const char *id, uint64_t place, const struct deliver_options *o,
+                                struct deliver_report *report);
 
 /* One run. Owned by deliver_message; visible to transports and to $variables. */
 struct delivery {

@@ -31,14 +31,18 @@ bool dsn_once_is_note(const char *nonrecipient)
 /* One word for any text; "-" is none. */
 static const char *word_of(struct arena *a, const char *text)
 {
-    return text == NULL || *text == '\0' ? "-" : base64_encode(a, text, strnlen(text, TEXT_MAX));
+    return text == NULL || *text == '\0'
+               ? "-"
+               : base64_encode(a, text, strnlen(text, TEXT_MAX));
 }
 
 static const char *text_of(struct arena *a, const char *word)
 {
     struct str out;
 
-    return strcmp(word, "-") == 0 || !base64_decode(a, str_from(word), &out) ? NULL : str_dup(a, out);
+    return strcmp(word, "-") == 0 || !base64_decode(a, str_from(word), &out)
+               ? NULL
+               : str_dup(a, out);
 }
 
 static const char *next_word(struct arena *a, const char **p)
@@ -78,8 +82,9 @@ static const char **notes_of(struct arena *a, const struct message *m, const cha
     const char *name;
     void *value;
     size_t n = 0;
-    const char **notes = arena_new_array(a, const char *,
-                                         (m->nonrecipients == NULL ? 0 : hash_count(m->nonrecipients)) + 1);
+    const char **notes = arena_new_array(
+        a, const char *,
+        (m->nonrecipients == NULL ? 0 : hash_count(m->nonrecipients)) + 1);
 
     while (m->nonrecipients != NULL && hash_next(m->nonrecipients, &it, &name, &value))
         if (cstr_starts(name, kind))
@@ -116,7 +121,8 @@ static void apply_success(struct delivery *d, const char *p)
 
 static void apply_delay(struct delivery *d, const char *p)
 {
-    message_add_nonrecipient(d->message, arena_printf(d->message->arena, "dsn warned %s", p));
+    message_add_nonrecipient(d->message,
+                             arena_printf(d->message->arena, "dsn warned %s", p));
 }
 
 static void apply(struct delivery *d, const char *what)
@@ -134,13 +140,15 @@ static void apply(struct delivery *d, const char *what)
 
 /* ---- recovery ---- */
 
-/* A report that was not finished. Whoever looks at it has its lock: so do we, or it waits. */
+/* A report that was not finished. Whoever looks at it has its lock: so do we, or it
+ * waits. */
 static bool take_away(struct delivery *d, const char *id)
 {
     struct message *report = NULL;
     struct err err = { 0 };
     bool found = false;
-    enum spool_rc rc = msgid_valid(id) ? spool_load(d->exim, id, &report, &err) : SPOOL_GONE;
+    enum spool_rc rc =
+        msgid_valid(id) ? spool_load(d->exim, id, 0, &report, &err) : SPOOL_GONE;
 
     if (rc == SPOOL_LOCKED)
         return false;
@@ -148,10 +156,11 @@ static bool take_away(struct delivery *d, const char *id)
     if (report != NULL)
         message_free(&report);
     if (!ok)
-        log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id, "failed to remove unfinished report %s: %s",
-                  id, err.msg);
+        log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id,
+                  "failed to remove unfinished report %s: %s", id, err.msg);
     else if (found)
-        log_write(d->exim->log, LOG_MAIN, id, "removed: the report on %s was not finished, it is made again",
+        log_write(d->exim->log, LOG_MAIN, id,
+                  "removed: the report on %s was not finished, it is made again",
                   d->message->id);
     return ok;
 }
@@ -182,21 +191,25 @@ bool dsn_once_recover(struct delivery *d)
 
 static bool wants_success(const struct address *addr)
 {
-    return addr->top->recipient != NULL && (addr->top->recipient->dsn_flags & DSN_SUCCESS) != 0;
+    return addr->top->recipient != NULL &&
+           (addr->top->recipient->dsn_flags & DSN_SUCCESS) != 0;
 }
 
 const char *dsn_once_fact(struct arena *a, const struct address *addr)
 {
     bool by_host = addr->confirmation != NULL && addr->host_used != NULL;
-    int bits = (addr->parent != NULL ? FACT_CHILD : 0) | (addr->list_child ? FACT_LIST : 0) |
+    int bits = (addr->parent != NULL ? FACT_CHILD : 0) |
+               (addr->list_child ? FACT_LIST : 0) |
                (addr->dsn_flags & DSN_LASTHOP ? FACT_LASTHOP : 0);
 
     if (!wants_success(addr))
         return NULL;
-    return arena_printf(a, "dsn success %d %d %d %d %lld %s %s %s", addr->top->pno, (int)addr->outcome, bits,
-                        addr->top->child_total, (long long)addr->last_attempt, word_of(a, addr->result.status),
-                        word_of(a, by_host ? addr->host_used->name : addr->result.remote_mta),
-                        word_of(a, by_host ? addr->confirmation : addr->result.diagnostic));
+    return arena_printf(
+        a, "dsn success %d %d %d %d %lld %s %s %s", addr->top->pno, (int)addr->outcome,
+        bits, addr->top->child_total, (long long)addr->last_attempt,
+        word_of(a, addr->result.status),
+        word_of(a, by_host ? addr->host_used->name : addr->result.remote_mta),
+        word_of(a, by_host ? addr->confirmation : addr->result.diagnostic));
 }
 
 /* The submitted recipient; done ones were left out when the addresses were made. */
@@ -222,8 +235,9 @@ static void recall(struct delivery *d, const char *p)
     long pno, outcome, bits, children, at;
 
     if (!next_number(a, &p, (long)d->message->recipient_count - 1, &pno) ||
-        !next_number(a, &p, OUTCOME_DISCARDED, &outcome) || !next_number(a, &p, 7, &bits) ||
-        !next_number(a, &p, INT32_MAX, &children) || !next_number(a, &p, INT64_MAX, &at) ||
+        !next_number(a, &p, OUTCOME_DISCARDED, &outcome) ||
+        !next_number(a, &p, 7, &bits) || !next_number(a, &p, INT32_MAX, &children) ||
+        !next_number(a, &p, INT64_MAX, &at) ||
         !(d->message->recipients[pno].dsn_flags & DSN_SUCCESS))
         return;
     struct address *top = top_of(d, pno, children);
@@ -237,7 +251,8 @@ static void recall(struct delivery *d, const char *p)
     addr->settled = true;
     addr->outcome = (enum addr_outcome)outcome;
     addr->last_attempt = at;
-    addr->result = (struct addr_result){ .rc = RC_OK, .status = text_of(a, next_word(a, &p)) };
+    addr->result =
+        (struct addr_result){ .rc = RC_OK, .status = text_of(a, next_word(a, &p)) };
     addr->result.remote_mta = text_of(a, next_word(a, &p));
     addr->result.diagnostic = text_of(a, next_word(a, &p));
     addr->next = d->addr_succeeded;
@@ -258,7 +273,8 @@ void dsn_once_recall(struct delivery *d)
 /* What could not be reported in this run is for the next. */
 static void keep_facts(struct delivery *d)
 {
-    for (const struct address *addr = d->addr_succeeded; addr != NULL; addr = addr->next) {
+    for (const struct address *addr = d->addr_succeeded; addr != NULL;
+         addr = addr->next) {
         const char *fact = dsn_once_fact(d->message->arena, addr);
         if (fact != NULL)
             message_add_nonrecipient(d->message, fact);
@@ -267,6 +283,17 @@ static void keep_facts(struct delivery *d)
 }
 
 /* ---- reporting ---- */
+
+/* Whoever wants to deliver a report looks for its parent there. */
+static bool has_files(struct delivery *d)
+{
+    struct err err = { 0 };
+
+    if (spool_rest(d->exim, d->message, &err))
+        return true;
+    log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id, "%s", err.msg);
+    return false;
+}
 
 bool dsn_once_intend(struct delivery *d, struct dsn_plan *plans)
 {
@@ -279,7 +306,7 @@ bool dsn_once_intend(struct delivery *d, struct dsn_plan *plans)
     for (struct dsn_plan *p = plans; p != NULL; p = p->next)
         if (p->submission != NULL)
             lines[n++] = intent_note(d->message->arena, deliver_submit_id(p->submission));
-    if (!deliver_journal_with(d, lines, n)) {
+    if (!has_files(d) || !deliver_journal_with(d, lines, n)) {
         keep_facts(d);
         return false;
     }
@@ -313,9 +340,11 @@ static size_t done_lines(struct delivery *d, struct dsn_plan *plans, const char 
 
     for (struct dsn_plan *p = plans; p != NULL; p = p->next)
         if (p->committed)
-            lines[n++] = arena_printf(d->arena, "dsn done %s %s", deliver_submit_id(p->submission), what_of(d, p));
+            lines[n++] = arena_printf(d->arena, "dsn done %s %s",
+                                      deliver_submit_id(p->submission), what_of(d, p));
     for (struct dsn_plan *p = plans; p != NULL; p = p->next)
-        for (const struct dsn_item *i = p->items; i != NULL && p->report.kind == DSN_REPORT_FAILURE; i = i->next)
+        for (const struct dsn_item *i = p->items;
+             i != NULL && p->report.kind == DSN_REPORT_FAILURE; i = i->next)
             if (p->committed)
                 lines[n++] = i->addr->unique;
     return n;
@@ -378,13 +407,16 @@ bool dsn_once_is_held(struct exim *e, const struct message *report)
     struct arena *a = arena_new("parent of a report");
     struct message parent;
     struct err err = { 0 };
-    enum spool_rc rc = msgid_valid(report->report_of) ? spool_peek(e, report->report_of, a, &parent, &err)
-                                                      : SPOOL_GONE;
+    enum spool_rc rc = msgid_valid(report->report_of)
+                           ? spool_peek(e, report->report_of, a, &parent, &err)
+                           : SPOOL_GONE;
     bool held = rc != SPOOL_GONE;
 
     if (rc == SPOOL_OK) {
-        const char **done = notes_of(a, &parent, arena_printf(a, "dsn done %s ", report->id));
-        held = message_is_nonrecipient(&parent, intent_note(a, report->id)) && done[0] == NULL;
+        const char **done =
+            notes_of(a, &parent, arena_printf(a, "dsn done %s ", report->id));
+        held = message_is_nonrecipient(&parent, intent_note(a, report->id)) &&
+               done[0] == NULL;
     }
     arena_destroy(&a);
     return held;

@@ -16,7 +16,7 @@ static bool add_body(const struct body *body, struct buf *out)
     for (off_t at = 0; at < body->size;) {
         size_t want = body->size - at > CHUNK ? CHUNK : (size_t)(body->size - at);
         char *p = buf_reserve(out, want);
-        ssize_t n = p == NULL ? -1 : fd_pread_full(body->fd, p, want, body->start + at);
+        ssize_t n = p == NULL ? -1 : body_read(body, p, want, at);
         if (n <= 0)
             return false;
         buf_commit(out, (size_t)n);

@@ -21,6 +21,7 @@ struct retry_cache;
 struct search;
 struct interface_cache;
 struct tls_cache;
+struct wal;
 
 struct exim {
     struct arena *arena; /* as long as the process */
@@ -33,6 +34,7 @@ struct exim {
     struct search *search;     /* open lookup files and cached answers: search.h */
     struct interface_cache *interfaces; /* host_local.c; NULL until asked for */
     struct tls_cache *tls;     /* contexts and sessions: tls.h; NULL until TLS is used */
+    struct wal *wal;           /* the daemon's log of the spool: spool_wal.h; NULL outside it */
     struct broker *broker;     /* way to the broker, for agents: priv.h; NULL before priv_start */
     struct msgid_clock ids;
 

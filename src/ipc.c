@@ -185,6 +185,7 @@ static void put_notice(struct buf *b, const struct ipc_record *r)
 {
     wire_put_cstr(b, r->notice.id);
     wire_put_u8(b, (uint8_t)r->notice.what);
+    wire_put_i64(b, (int64_t)r->notice.place);
 }
 
 static void get_notice(struct wire_reader *w, struct arena *a, struct ipc_record *r)
@@ -192,12 +193,14 @@ static void get_notice(struct wire_reader *w, struct arena *a, struct ipc_record
     (void)a;
     get_id(w, r->notice.id);
     r->notice.what = (enum ipc_notice_what)get_enum(w, IPC_NOTICE_COUNT);
+    r->notice.place = (uint64_t)wire_get_i64(w);
 }
 
 static void put_deliver(struct buf *b, const struct ipc_record *r)
 {
     wire_put_cstr(b, r->deliver.id);
     wire_put_u32(b, r->deliver.flags);
+    wire_put_i64(b, (int64_t)r->deliver.place);
 }
 
 static void get_deliver(struct wire_reader *w, struct arena *a, struct ipc_record *r)
@@ -205,6 +208,7 @@ static void get_deliver(struct wire_reader *w, struct arena *a, struct ipc_recor
     (void)a;
     get_id(w, r->deliver.id);
     r->deliver.flags = wire_get_u32(w);
+    r->deliver.place = (uint64_t)wire_get_i64(w);
 }
 
 static void put_report(struct buf *b, const struct ipc_record *r)

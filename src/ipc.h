@@ -1,7 +1,9 @@
-/* ipc.h - records between the daemon's processes: typed, length-checked, over seqpacket sockets.
+/* ipc.h - records between the daemon's processes: typed, length-checked, over seqpacket
+ * sockets.
  *
- * One encoder and one decoder for all of them (deliver/agent_ipc.h has those of the agents). A record
- * is one packet; descriptors travel beside it. The decoder trusts nothing. */
+ * One encoder and one decoder for all of them (deliver/agent_ipc.h has those of the
+ * agents). A record is one packet; descriptors travel beside it. The decoder trusts
+ * nothing. */
 #ifndef EXIM_IPC_H
 #define EXIM_IPC_H
 
@@ -54,15 +56,31 @@ struct ipc_connection {
 struct ipc_idle {
     bool leaving; /* the session ends: too old or too big */
 };
-enum ipc_notice_what { IPC_NOTICE_DELIVER, IPC_NOTICE_KEEP, IPC_NOTICE_CHANGED, IPC_NOTICE_COUNT };
+enum ipc_notice_what {
+    IPC_NOTICE_DELIVER,
+    IPC_NOTICE_KEEP,
+    IPC_NOTICE_CHANGED,
+    IPC_NOTICE_REST, /* somebody wants its files */
+    IPC_NOTICE_COUNT
+};
 struct ipc_notice {
     char id[MSGID_LEN + 1];
     enum ipc_notice_what what;
+    uint64_t
+        place; /* in the log of the spool; 0: it has files, or the sender does not know */
 };
-enum { IPC_FORCE = 1, IPC_FORCE_FROZEN = 2, IPC_QUEUE_RUN = 4, IPC_LOCAL_ONLY = 8, IPC_QUEUE_SMTP = 16 };
+enum {
+    IPC_FORCE = 1,
+    IPC_FORCE_FROZEN = 2,
+    IPC_QUEUE_RUN = 4,
+    IPC_LOCAL_ONLY = 8,
+    IPC_QUEUE_SMTP = 16,
+    IPC_REST = 32, /* files, no delivery */
+};
 struct ipc_deliver {
     char id[MSGID_LEN + 1];
     unsigned flags;
+    uint64_t place;
 };
 struct ipc_report {
     char id[MSGID_LEN + 1];
@@ -88,11 +106,19 @@ void ipc_encode(struct buf *out, const struct ipc_record *r);
 /* Strings go to a. False: not a record. */
 bool ipc_decode(struct arena *a, struct str packet, struct ipc_record *out) MUST_USE;
 
-/* fd: travels with the record; -1 none. False with errno; the descriptor stays the caller's. */
+/* fd: travels with the record; -1 none. False with errno; the descriptor stays the
+ * caller's. */
 bool ipc_send(int sock, const struct ipc_record *r, int fd) MUST_USE;
-enum ipc_rc { IPC_OK, IPC_END, IPC_FAILED, IPC_NONE /* a socket that does not block has nothing */ };
-/* *fd: -1 or one the caller owns. IPC_FAILED: an error, or a malformed packet (errno EPROTO). */
-enum ipc_rc ipc_receive(int sock, struct arena *a, struct ipc_record *out, int *fd) MUST_USE;
+enum ipc_rc {
+    IPC_OK,
+    IPC_END,
+    IPC_FAILED,
+    IPC_NONE /* a socket that does not block has nothing */
+};
+/* *fd: -1 or one the caller owns. IPC_FAILED: an error, or a malformed packet (errno
+ * EPROTO). */
+enum ipc_rc ipc_receive(int sock, struct arena *a, struct ipc_record *out,
+                        int *fd) MUST_USE;
 bool ipc_pair(int ends[2]) MUST_USE; /* a connected pair; errno on false */
 
 #endif

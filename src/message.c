@@ -68,14 +68,31 @@ void message_add_nonrecipient(struct message *m, const char *address)
         (void)hash_put(m->nonrecipients, copy, copy);
 }
 
+bool body_is_there(const struct body *b)
+{
+    return b->text != NULL || b->fd >= 0;
+}
+
+ssize_t body_read(const struct body *b, void *p, size_t n, off_t at)
+{
+    if (at < 0 || at >= b->size)
+        return 0;
+    if (n > (uint64_t)(b->size - at))
+        n = (size_t)(b->size - at);
+    if (b->text == NULL)
+        return fd_pread_full(b->fd, p, n, b->start + at);
+    memcpy(p, b->text + at, n);
+    return (ssize_t)n;
+}
+
 const char *message_body_text(struct message *m, size_t max, bool end, bool keep_newlines)
 {
-    if (m->body.fd < 0 || m->body.size <= 0)
+    if (!body_is_there(&m->body) || m->body.size <= 0)
         return "";
     size_t size = (uint64_t)m->body.size > max ? max : (size_t)m->body.size;
-    off_t at = end ? m->body.start + m->body.size - (off_t)size : m->body.start;
+    off_t at = end ? m->body.size - (off_t)size : 0;
     char *text = arena_alloc(m->arena, size + 1, 1);
-    ssize_t got = fd_pread_full(m->body.fd, text, size, at);
+    ssize_t got = body_read(&m->body, text, size, at);
     if (got < 0)
         return "";
     text[got] = '\0';

@@ -33,11 +33,12 @@ struct recipient {
     unsigned dsn_flags;    /* enum dsn_flag; 0: NOTIFY absent */
 };
 
-/* Where the body (after the blank line, "\n" line ends as in the -D file) can be read. */
+/* Where the body (after the blank line, "\n" line ends as in the -D file) can be read: body_read. */
 struct body {
-    int fd;      /* owned by the message's arena; -1: none yet */
-    off_t start; /* offset of its first byte: past the id line of a -D file */
+    int fd;           /* owned by the message's arena; -1: none, or in memory */
+    off_t start;      /* offset of its first byte: past the id line of a -D file */
     off_t size;
+    const char *text; /* in memory, as long as the message; NULL: in fd */
 };
 
 enum { ACL_VAR_MAX_NAME = 64 };
@@ -52,6 +53,8 @@ struct message {
     struct hash *nonrecipients;   /* delivered or removed already: address -> itself; may be NULL */
     struct header_list headers;
     struct body body;
+    uint64_t place;               /* lsn in the log of the spool: spool_wal.h; 0: it has files */
+    struct buf *notes;            /* for its message log, once it has files; NULL: none */
     struct timespec received;     /* $received_time */
     const char *originator_login; /* -H first lines: who submitted */
     uid_t originator_uid;
@@ -116,6 +119,9 @@ struct recipient *message_add_recipient(struct message *m, const char *address, 
 unsigned message_notify_without_success(unsigned dsn_flags);
 bool message_is_nonrecipient(const struct message *m, const char *address); /* exact match */
 void message_add_nonrecipient(struct message *m, const char *address);
+bool body_is_there(const struct body *b);
+/* n bytes at an offset, fewer at the end; -1 with errno. */
+ssize_t body_read(const struct body *b, void *p, size_t n, off_t at) MUST_USE;
 /* $message_body / $message_body_end: at most max bytes; newlines as spaces unless keep_newlines. */
 const char *message_body_text(struct message *m, size_t max, bool end, bool keep_newlines);
 

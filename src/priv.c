@@ -19,6 +19,7 @@
 #include "config/config.h"
 #include "exim.h"
 #include "ipc.h"
+#include "spool_wal.h"
 
 enum { ANSWER_MS = 60 * 1000 };
 
@@ -93,6 +94,7 @@ static void close_span(unsigned from, unsigned to)
 void priv_close_others(struct exim *e, const int *keep, size_t n)
 {
     unsigned from = 3;
+    int log = wal_fd(e->wal);
 
     if (e->log != NULL)
         log_reopen(e->log);
@@ -100,6 +102,8 @@ void priv_close_others(struct exim *e, const int *keep, size_t n)
     for (;;) { /* the next higher one that is kept */
         int next = -1;
 
+        if (log >= (int)from)
+            next = log;
         for (size_t i = 0; i < n; i++)
             if (keep[i] >= (int)from && (next < 0 || keep[i] < next))
                 next = keep[i];
@@ -158,6 +162,7 @@ static NORETURN void agent_process(struct exim *e, const struct ipc_agent *who, 
     proc_default(SIGCHLD);
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL); /* the daemon's broker waits with signals blocked */
+    e->wal = NULL; /* other people's messages */
     priv_close_others(e, &link, 1);
     e->broker = NULL;
     e->queue_fd = -1;

@@ -35,7 +35,8 @@ int priv_agent_connect(struct exim *e, uid_t uid, gid_t gid, const char *init_us
 bool priv_serve(struct exim *e, int sock, bool files_only) MUST_USE;
 struct broker *priv_broker(struct arena *a, int sock); /* for e->broker of a role; sock is kept */
 int priv_broker_socket(const struct broker *b);        /* -1 for NULL */
-/* Closes every descriptor from 3 on but those in keep: a new role holds nothing of its parent's. */
+/* Closes every descriptor from 3 on but those in keep and the log of the spool (e->wal): a new role holds
+ * nothing else of its parent's. */
 void priv_close_others(struct exim *e, const int *keep, size_t n);
 
 /* The agent's main loop, registered in drtables.c so that the broker (a lower layer) can run it. */

@@ -248,7 +248,7 @@ static int change(struct exim *e, enum queue_op op, const char *id, char *const 
 {
     struct change c = { .exim = e, .by = caller(e) };
     struct err err = { 0 };
-    enum spool_rc rc = spool_load(e, id, &c.message, &err);
+    enum spool_rc rc = spool_load(e, id, 0, &c.message, &err);
     bool ok = true;
 
     if (rc != SPOOL_OK)
@@ -319,7 +319,7 @@ static int remove_message(struct exim *e, const char *id)
     struct message *m;
     struct err err = { 0 };
     bool found;
-    enum spool_rc rc = spool_load(e, id, &m, &err);
+    enum spool_rc rc = spool_load(e, id, 0, &m, &err);
 
     if (rc == SPOOL_LOCKED)
         return cannot_load(e, id, rc, &err);
@@ -340,6 +340,7 @@ static int remove_message(struct exim *e, const char *id)
 
 int queue_operate(struct exim *e, enum queue_op op, const char *id, char *const *args, int nargs)
 {
+    queue_settle(e, id);
     switch (op) {
     case QUEUE_VIEW_HEADERS:
     case QUEUE_VIEW_BODY:

@@ -15,11 +15,6 @@
 #include "queue_int.h"
 #include "spool.h"
 
-static int by_id(const void *a, const void *b)
-{
-    return strcmp(((const struct spool_entry *)a)->id, ((const struct spool_entry *)b)->id);
-}
-
 /* Five characters: " 1023", " 1.0K", "   9K", " 1.5M". */
 static void print_size(int64_t n)
 {
@@ -51,10 +46,10 @@ static void print_age(time_t received)
     printf("%2ld%c ", age, unit);
 }
 
-static void print_summary(struct exim *e, const char *id, const struct message *m)
+static void print_summary(const char *id, const struct message *m, bool no_data)
 {
     print_age(m->received.tv_sec);
-    if (spool_file_size(e, id, SPOOL_PART_DATA) < 0)
+    if (no_data)
         printf("     ");
     else
         print_size(m->message_size);
@@ -76,7 +71,8 @@ static void print_recipients(const struct message *m, unsigned flags)
     }
 }
 
-/* Those that were not in the envelope: children of redirection that have the message already. */
+/* Those that were not in the envelope: children of redirection that have the message
+ * already. */
 static void print_generated(const struct message *m, struct arena *a)
 {
     struct hash *envelope = hash_new(a, false);
@@ -91,7 +87,8 @@ static void print_generated(const struct message *m, struct arena *a)
             printf("       +D %s\n", address);
 }
 
-static void print_error(struct exim *e, const char *id, enum spool_rc rc, const struct err *err)
+static void print_error(struct exim *e, const char *id, enum spool_rc rc,
+                        const struct err *err)
 {
     off_t size = spool_file_size(e, id, SPOOL_PART_HEADER);
 
@@ -108,10 +105,11 @@ static void print_message(struct exim *e, const char *id, unsigned flags)
     struct message m;
     struct err err = { 0 };
     enum spool_rc rc = spool_peek(e, id, a, &m, &err);
-    bool no_data = rc == SPOOL_BAD && spool_file_size(e, id, SPOOL_PART_DATA) < 0 && m.recipient_count > 0;
+    bool no_file = spool_file_size(e, id, SPOOL_PART_DATA) < 0;
+    bool no_data = rc == SPOOL_BAD && no_file && m.recipient_count > 0;
 
     if (m.received.tv_sec != 0)
-        print_summary(e, id, &m);
+        print_summary(id, &m, no_file);
     else
         printf("      %s\n", id);
     if (rc == SPOOL_OK || no_data) {
@@ -125,14 +123,35 @@ static void print_message(struct exim *e, const char *id, unsigned flags)
     arena_destroy(&a);
 }
 
-static bool scan(struct exim *e, struct arena *a, struct spool_entry **list, size_t *n)
+/* In the log of the spool only: not damaged, or it would not have been read. */
+static void print_logged(const struct spool_logged *l, unsigned flags)
 {
-    struct err err = { 0 };
+    struct arena *a = arena_new("queue list");
+    struct message m;
 
-    if (spool_scan(e, a, list, n, &err))
-        return true;
-    fprintf(stderr, "exim: %s\n", err.msg);
-    return false;
+    spool_peek_logged(l, a, &m);
+    print_summary(l->id, &m, false);
+    print_recipients(&m, flags);
+    if ((flags & QUEUE_LIST_PLUS_GENERATED) != 0)
+        print_generated(&m, a);
+    printf("\n");
+    arena_destroy(&a);
+}
+
+/* ---- the messages of a list ---- */
+
+struct item {
+    char id[17];
+    const struct spool_logged *logged; /* NULL: it has files */
+};
+struct items {
+    struct item *list;
+    size_t count;
+};
+
+static int by_id(const void *a, const void *b)
+{
+    return strcmp(((const struct item *)a)->id, ((const struct item *)b)->id);
 }
 
 static bool is_there(struct exim *e, const char *id)
@@ -140,27 +159,82 @@ static bool is_there(struct exim *e, const char *id)
     return spool_file_size(e, id, SPOOL_PART_HEADER) >= 0;
 }
 
+/* The log is read first: what moves to files in between is found there. */
+static bool scan(struct exim *e, struct arena *a, struct items *out)
+{
+    struct err err = { 0 };
+    struct spool_logged *logged = NULL;
+    struct spool_entry *files = NULL;
+    size_t logs = 0, n = 0;
+
+    if (!spool_scan_log(e, a, &logged, &logs, &err) ||
+        !spool_scan(e, a, &files, &n, &err)) {
+        fprintf(stderr, "exim: %s\n", err.msg);
+        return false;
+    }
+    struct hash *seen = hash_new(a, false);
+    out->list = arena_new_array(a, struct item, n + logs + 1);
+    for (size_t i = 0; i < n; i++) {
+        memcpy(out->list[i].id, files[i].id, sizeof(files[i].id));
+        if (logs > 0)
+            (void)hash_put(seen, files[i].id, &files[i]);
+    }
+    out->count = n;
+    for (size_t i = 0; i < logs; i++) {
+        if (hash_find(seen, logged[i].id) != NULL)
+            continue;
+        struct item *item = &out->list[out->count++];
+        memcpy(item->id, logged[i].id, sizeof(item->id));
+        item->logged = &logged[i];
+    }
+    return true;
+}
+
+static void show(struct exim *e, const struct item *item, unsigned flags)
+{
+    if ((flags & QUEUE_LIST_IDS_ONLY) != 0)
+        printf("%s\n", item->id);
+    else if (item->logged != NULL)
+        print_logged(item->logged, flags);
+    else if (is_there(e, item->id)) /* not delivered in the meantime */
+        print_message(e, item->id, flags);
+}
+
+static const struct item *find(const struct items *all, const char *id)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (strcmp(all->list[i].id, id) == 0)
+            return &all->list[i];
+    return NULL;
+}
+
+static void list_some(struct exim *e, const struct items *all, unsigned flags,
+                      const char *const *ids, int nids)
+{
+    for (int i = 0; i < nids; i++) {
+        const struct item *item = find(all, ids[i]);
+
+        if (item != NULL)
+            show(e, item, flags);
+        else if ((flags & QUEUE_LIST_IDS_ONLY) == 0)
+            print_message(e, ids[i], flags); /* says what is missing */
+    }
+}
+
 int queue_list(struct exim *e, unsigned flags, const char *const *ids, int nids)
 {
     struct arena *a = arena_new("queue list");
-    struct spool_entry *list;
-    size_t n = 0;
-    bool ok = true;
+    struct items all = { 0 };
+    bool ok = scan(e, a, &all);
 
-    for (int i = 0; i < nids; i++)
-        if ((flags & QUEUE_LIST_IDS_ONLY) == 0)
-            print_message(e, ids[i], flags);
-        else if (is_there(e, ids[i]))
-            printf("%s\n", ids[i]);
-    if (nids == 0)
-        ok = scan(e, a, &list, &n);
-    if (n > 0 && (flags & QUEUE_LIST_UNSORTED) == 0)
-        qsort(list, n, sizeof(*list), by_id);
-    for (size_t i = 0; i < n; i++)
-        if ((flags & QUEUE_LIST_IDS_ONLY) != 0)
-            printf("%s\n", list[i].id);
-        else if (is_there(e, list[i].id)) /* not delivered in the meantime */
-            print_message(e, list[i].id, flags);
+    if (ok && nids > 0) {
+        list_some(e, &all, flags, ids, nids);
+    } else if (ok) {
+        if ((flags & QUEUE_LIST_UNSORTED) == 0)
+            qsort(all.list, all.count, sizeof(*all.list), by_id);
+        for (size_t i = 0; i < all.count; i++)
+            show(e, &all.list[i], flags);
+    }
     arena_destroy(&a);
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -168,12 +242,11 @@ int queue_list(struct exim *e, unsigned flags, const char *const *ids, int nids)
 int queue_count(struct exim *e)
 {
     struct arena *a = arena_new("queue count");
-    struct spool_entry *list;
-    size_t n = 0;
-    bool ok = scan(e, a, &list, &n);
+    struct items all = { 0 };
+    bool ok = scan(e, a, &all);
 
     if (ok)
-        printf("%zu\n", n);
+        printf("%zu\n", all.count);
     arena_destroy(&a);
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,15 +1,21 @@
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
+#include "base/arena.h"
+#include "base/log.h"
+#include "base/tod.h"
 #include "exim.h"
 #include "ipc.h"
 #include "message.h"
 #include "queue.h"
 #include "spool.h"
 
-static bool tell(struct exim *e, const char *id, enum ipc_notice_what what)
+static bool tell(struct exim *e, const char *id, enum ipc_notice_what what,
+                 uint64_t place)
 {
-    struct ipc_record r = { .kind = IPC_NOTICE, .notice.what = what };
+    struct ipc_record r = { .kind = IPC_NOTICE,
+                            .notice = { .what = what, .place = place } };
 
     if (e->queue_fd < 0)
         return false;
@@ -22,12 +28,42 @@ bool queue_notify(struct exim *e, struct message *m, bool deliver)
     if (e->queue_fd < 0)
         return false;
     spool_unlock(m);
-    return tell(e, m->id, deliver ? IPC_NOTICE_DELIVER : IPC_NOTICE_KEEP);
+    return tell(e, m->id, deliver ? IPC_NOTICE_DELIVER : IPC_NOTICE_KEEP, m->place);
+}
+
+static bool is_in_log(struct exim *e, const char *id)
+{
+    struct arena *a = arena_new("log of the spool");
+    struct spool_logged *list;
+    size_t n = 0;
+    struct err err = { 0 };
+    bool found = false;
+
+    if (spool_file_size(e, id, SPOOL_PART_HEADER) < 0 &&
+        spool_scan_log(e, a, &list, &n, &err))
+        while (!found && n > 0)
+            found = strcmp(list[--n].id, id) == 0;
+    arena_destroy(&a);
+    return found;
+}
+
+void queue_settle(struct exim *e, const char *id)
+{
+    enum { STEP_MS = 20, PATIENCE_MS = 10 * 1000 };
+    struct err err = { 0 };
+
+    if (!spool_recover(e, &err))
+        log_write(e->log, LOG_MAIN | LOG_PANIC, NULL, "%s", err.msg);
+    if (!is_in_log(e, id) || !tell(e, id, IPC_NOTICE_REST, 0))
+        return;
+    for (int64_t end = tod_monotonic_ms() + PATIENCE_MS;
+         is_in_log(e, id) && tod_monotonic_ms() < end;)
+        (void)poll(NULL, 0, STEP_MS);
 }
 
 void queue_notify_changed(struct exim *e, const char *id)
 {
-    bool told = tell(e, id, IPC_NOTICE_CHANGED);
+    bool told = tell(e, id, IPC_NOTICE_CHANGED, 0);
 
     (void)told; /* no daemon: nothing is remembered */
 }

@@ -79,7 +79,6 @@ static void let_go(void)
 
 static struct ipc_record deliver_one(struct exim *e, const struct ipc_deliver *job)
 {
-    struct arena *a = arena_new("delivery job");
     struct deliver_report report = { 0 };
     struct deliver_options o = {
         .force = job->flags & IPC_FORCE,
@@ -87,14 +86,14 @@ static struct ipc_record deliver_one(struct exim *e, const struct ipc_deliver *j
         .queue_run = job->flags & IPC_QUEUE_RUN,
         .local_only = job->flags & IPC_LOCAL_ONLY,
         .queue_smtp = job->flags & IPC_QUEUE_SMTP,
+        .rest_only = job->flags & IPC_REST,
     };
     struct ipc_record r = { .kind = IPC_REPORT };
 
     proc_title("delivering %s", job->id);
-    r.report.rc = (int)deliver_message(e, job->id, &o, a, &report);
+    r.report.rc = (int)deliver_message(e, job->id, job->place, &o, &report);
     r.report.next_try = report.next_try;
     memcpy(r.report.id, job->id, sizeof(r.report.id));
-    arena_destroy(&a);
     proc_title("delivery process, idle");
     return r;
 }
@@ -210,15 +209,14 @@ static void end_worker(struct queue_pool *p, struct worker *w)
     p->ending[p->ending_count++] = pid;
 }
 
-bool queue_pool_deliver(struct queue_pool *p, const char *id, unsigned flags)
+bool queue_pool_deliver(struct queue_pool *p, const struct ipc_deliver *what)
 {
-    struct ipc_record job = { .kind = IPC_DELIVER, .deliver.flags = flags };
+    struct ipc_record job = { .kind = IPC_DELIVER, .deliver = *what };
     struct worker *w;
 
-    memcpy(job.deliver.id, id, sizeof(job.deliver.id));
     while ((w = idle_worker(p)) != NULL || (w = start_worker(p)) != NULL) {
         if (ipc_send(w->sock, &job, -1)) {
-            memcpy(w->id, id, sizeof(w->id));
+            memcpy(w->id, what->id, sizeof(w->id));
             w->busy = true;
             p->busy++;
             return true;

@@ -23,7 +23,7 @@ typedef void queue_pool_done(void *arg, const struct ipc_report *r, bool crashed
 
 struct queue_pool *queue_pool_new(struct arena *a, struct exim *e, size_t max, queue_pool_done *done, void *arg);
 /* An idle worker, or a new one as long as there are not max. False: none is to be had now. */
-bool queue_pool_deliver(struct queue_pool *p, const char *id, unsigned flags);
+bool queue_pool_deliver(struct queue_pool *p, const struct ipc_deliver *job);
 size_t queue_pool_busy(const struct queue_pool *p);
 size_t queue_pool_size(const struct queue_pool *p);
 /* Fills fds (room for max); returns how many. After poll: queue_pool_ready with the same array. */

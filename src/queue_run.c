@@ -89,7 +89,9 @@ static bool run_one(struct run *r, const char *id, const char *detail)
     }
     if (!queue_select_matches(r->select, id))
         return true;
-    while (!queue_pool_deliver(r->pool, id, r->flags)) {
+    struct ipc_deliver job = { .flags = r->flags };
+    memcpy(job.id, id, sizeof(job.id));
+    while (!queue_pool_deliver(r->pool, &job)) {
         if (queue_pool_busy(r->pool) == 0) { /* not even one process */
             log_write(r->exim->log, LOG_MAIN | LOG_PANIC, NULL,
                       "fork of delivery process from queue runner %d failed", (int)getpid());
@@ -191,7 +193,7 @@ int queue_run(struct exim *e, const struct queue_run_options *o)
         log_write(e->log, LOG_MAIN, NULL, "Start queue run: %s", detail);
     proc_title("running the queue");
     spool_clean(e);
-    if (spool_scan(e, a, &list, &n, &err)) {
+    if (spool_recover(e, &err) && spool_scan(e, a, &list, &n, &err)) {
         size_t workers = workers_for(e, n);
 
         r.pool = queue_pool_new(a, e, workers, done, &r);

@@ -104,10 +104,9 @@ static void close_client(const struct session *s, bool background)
 static void NORETURN deliver_here(struct session *s, const char *id,
                                   const struct deliver_options *o)
 {
-    struct arena *a = arena_new("delivery");
     struct deliver_report report = { 0 };
 
-    (void)deliver_message(s->exim, id, o, a, &report);
+    (void)deliver_message(s->exim, id, 0, o, &report);
     tidy_transports();
     _exit(EXIT_SUCCESS);
 }
@@ -149,6 +148,11 @@ void receive_dispatch(struct session *s, struct message *m,
     if (e->queue_fd >= 0 && when != WHEN_LOCAL_NOW && !o->foreground &&
         queue_notify(e, m, when == WHEN_NOW))
         return;
+    struct err err = { 0 };
+    if (!spool_rest(e, m, &err)) { /* durable all the same: the queue finds it */
+        log_write(e->log, LOG_MAIN | LOG_PANIC, m->id, "%s", err.msg);
+        return;
+    }
     spool_unlock(m);
     if (when == WHEN_LATER)
         return;

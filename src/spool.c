@@ -14,8 +14,9 @@
 #include "exim.h"
 #include "message.h"
 #include "spool_int.h"
+#include "spool_wal.h"
 
-enum { HEADER_FILE_MAX = 256 << 20, JOURNAL_MAX = 256 << 20 };
+enum { HEADER_FILE_MAX = 256 << 20, JOURNAL_MAX = 256 << 20, NOTES_MAX = 1 << 20 };
 
 /* ---- loading ---- */
 
@@ -71,7 +72,7 @@ static enum spool_rc open_data(struct exim *e, struct message *m, const char *id
         err_set(err, m->arena, "Format error in spool file %s-D: wrong first line", id);
         return SPOOL_BAD;
     }
-    m->body = (struct body){ fd, SPOOL_ID_LINE, st.st_size - SPOOL_ID_LINE };
+    m->body = (struct body){ .fd = fd, .start = SPOOL_ID_LINE, .size = st.st_size - SPOOL_ID_LINE };
     return SPOOL_OK;
 }
 
@@ -124,14 +125,13 @@ static enum spool_rc to_unix_form(struct exim *e, struct message *m, struct err 
         return SPOOL_ERROR;
     }
     arena_owns_fd(m->arena, fd);
-    m->body = (struct body){ fd, 0, lseek(fd, 0, SEEK_END) };
+    m->body = (struct body){ .fd = fd, .size = lseek(fd, 0, SEEK_END) };
     m->message_linecount += m->body_linecount;
     return SPOOL_OK;
 }
 
-enum spool_rc spool_load(struct exim *e, const char *id, struct message **out, struct err *err)
+static enum spool_rc load_files(struct exim *e, struct message *m, const char *id, struct err *err)
 {
-    struct message *m = message_new("message");
     enum spool_rc rc = open_data(e, m, id, err);
 
     if (rc == SPOOL_OK)
@@ -140,6 +140,19 @@ enum spool_rc spool_load(struct exim *e, const char *id, struct message **out, s
         rc = fold_journal(e, m, err);
     if (rc == SPOOL_OK)
         rc = to_unix_form(e, m, err);
+    return rc;
+}
+
+enum spool_rc spool_load(struct exim *e, const char *id, uint64_t place, struct message **out, struct err *err)
+{
+    struct message *m = message_new("message");
+    enum spool_rc rc = SPOOL_GONE;
+
+    memcpy(m->id, id, sizeof(m->id));
+    if (place != 0 && e->wal != NULL)
+        rc = spool_load_logged(e, m, place, err);
+    if (rc == SPOOL_GONE) /* it may have moved to files */
+        rc = load_files(e, m, id, err);
     if (rc == SPOOL_OK) {
         m->message_size += m->body.size;
         *out = m;
@@ -205,21 +218,29 @@ static bool append_journal(struct exim *e, const char *path, int fd, struct str 
            (st.st_size > 0 || spool_sync_dir(e, path));
 }
 
+static bool journal_to_file(struct exim *e, struct arena *a, struct message *m, struct str text, struct err *err)
+{
+    const char *path = sibling(a, e, m, "-J");
+    int fd = spool_create(a, e, path, O_RDWR | O_APPEND);
+    bool ok = fd >= 0 && append_journal(e, path, fd, text);
+    int why = errno;
+
+    if (fd >= 0)
+        (void)fd_close(fd);
+    return ok || err_sys(err, m->arena, why, "cannot write %s-J", m->id);
+}
+
 bool spool_journal(struct exim *e, struct message *m, const char *const *addresses, size_t n, struct err *err)
 {
     struct arena *a = arena_new("spool -J");
-    const char *path = sibling(a, e, m, "-J");
     struct buf text = buf_init(a, JOURNAL_MAX);
-    int fd = spool_create(a, e, path, O_RDWR | O_APPEND);
 
     for (size_t i = 0; i < n; i++)
         buf_printf(&text, "%s\n", cstr_printable(a, addresses[i], true));
-    bool ok = fd >= 0 && !text.full && append_journal(e, path, fd, buf_view(&text));
-    int why = errno;
-    if (fd >= 0)
-        (void)fd_close(fd);
-    if (!ok)
-        err_sys(err, m->arena, why, "cannot write %s-J", m->id);
+    bool ok = text.full ? err_sys(err, m->arena, EFBIG, "cannot write %s-J", m->id)
+              : m->place != 0 && spool_journal_logged(e, m, buf_view(&text))
+                  ? true
+                  : spool_rest(e, m, err) && journal_to_file(e, a, m, buf_view(&text), err);
     arena_destroy(&a);
     return ok;
 }
@@ -231,6 +252,8 @@ static bool gone(const char *path)
 
 bool spool_update(struct exim *e, struct message *m, struct err *err)
 {
+    if (m->place != 0)
+        return spool_rest(e, m, err);
     struct arena *a = arena_new("spool -H");
     const char *path = sibling(a, e, m, "-H");
     const char *temp = arena_printf(a, "%.*shdr.%s", (int)(strrchr(path, '/') - path + 1), path, m->id);
@@ -261,6 +284,10 @@ static bool put_away_msglog(struct exim *e, struct arena *a, const char *id)
  * swept up by spool_clean. Nothing is synced: a -H that comes back has its -J with it. */
 bool spool_remove(struct exim *e, struct message *m, struct err *err)
 {
+    if (m->place != 0) {
+        spool_leave_log(e, m);
+        return true;
+    }
     static const char *const suffixes[] = { "-H", "-D", "-J" };
     struct arena *a = arena_new("spool remove");
     bool ok = true;
@@ -336,28 +363,54 @@ off_t spool_file_size(struct exim *e, const char *id, enum spool_part part)
 
 /* ---- message logs ---- */
 
+static void append_msglog(struct exim *e, struct arena *a, const char *id, struct str text)
+{
+    const char *path = spool_find(a, e, spool_msglogs, id, "");
+
+    if (path == NULL)
+        path = spool_path(a, e, spool_msglogs, id, "");
+    int fd = spool_create(a, e, path, O_WRONLY | O_APPEND);
+    if (fd >= 0) { /* no more than a convenience: what counts is in -H and the main log */
+        bool written = fd_write_all(fd, text.p, text.len);
+
+        (void)written;
+        (void)fd_close(fd);
+    }
+}
+
 void spool_msglog(struct exim *e, struct message *m, const char *fmt, ...)
 {
     if (!e->config->main.message_logs || m->id[0] == '\0')
         return;
     struct arena *a = arena_new("msglog");
-    const char *path = spool_find(a, e, spool_msglogs, m->id, "");
     va_list ap;
 
-    if (path == NULL)
-        path = spool_path(a, e, spool_msglogs, m->id, "");
     va_start(ap, fmt);
     const char *text = cstr_printable(a, arena_vprintf(a, fmt, ap), true);
     va_end(ap);
     if (!cstr_starts(text, "*** "))
         text = arena_printf(a, "%s %s", tod_print(a, TOD_LOG, tod_now()), text);
-    int fd = spool_create(a, e, path, O_WRONLY | O_APPEND);
-    if (fd >= 0) { /* no more than a convenience: what counts is in -H and the main log */
-        bool written = fd_write_all(fd, arena_printf(a, "%s\n", text), strlen(text) + 1);
-
-        (void)written;
-        (void)fd_close(fd);
+    text = arena_printf(a, "%s\n", text);
+    if (m->place == 0) {
+        append_msglog(e, a, m->id, str_from(text));
+    } else {
+        if (m->notes == NULL) {
+            m->notes = arena_new_obj(m->arena, struct buf);
+            *m->notes = buf_init(m->arena, NOTES_MAX);
+        }
+        buf_add_cstr(m->notes, text);
     }
+    arena_destroy(&a);
+}
+
+void spool_put_notes(struct exim *e, struct message *m)
+{
+    if (m->notes == NULL)
+        return;
+    struct arena *a = arena_new("msglog");
+
+    append_msglog(e, a, m->id, buf_view(m->notes));
+    m->notes = NULL;
     arena_destroy(&a);
 }
 

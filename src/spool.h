@@ -33,20 +33,35 @@ bool spool_commit(struct spool_writer *w, struct message *m, struct err *err) MU
 void spool_abandon(struct spool_writer *w);
 /* Gives the message's lock up before it is handed to another process; the body stays readable. */
 void spool_unlock(struct message *m);
+/* After a delivery that left it in the log (a failure to write its files): others may try. */
+void spool_release(struct exim *e, struct message *m);
 
 /* ---- delivering ---- */
 enum spool_rc { SPOOL_OK, SPOOL_GONE, SPOOL_LOCKED, SPOOL_BAD, SPOOL_ERROR };
-/* Locks and reads a message; *out owns the lock and the body until message_free. SPOOL_BAD: damaged
- * or foreign: err says what; it is left in place. Folds a -J file into nonrecipients. */
-enum spool_rc spool_load(struct exim *e, const char *id, struct message **out, struct err *err);
+/* Locks and reads a message; *out owns the lock and the body until message_free. place: in the log of
+ * this daemon, where it was committed; 0: it has files. SPOOL_BAD: damaged or foreign: err says what; it is
+ * left in place. Folds the journal into nonrecipients. */
+enum spool_rc spool_load(struct exim *e, const char *id, uint64_t place, struct message **out, struct err *err);
 /* Header only, without lock, for -bp and tools. */
 enum spool_rc spool_peek(struct exim *e, const char *id, struct arena *a, struct message *out, struct err *err);
 /* Notes addresses as done, durable (-J) before the next step of delivery. */
 bool spool_journal(struct exim *e, struct message *m, const char *const *addresses, size_t n, struct err *err) MUST_USE;
+/* A message in the log comes to rest: it gets its files, with its present state. Durable. No more than
+ * true for one that has files. */
+bool spool_rest(struct exim *e, struct message *m, struct err *err) MUST_USE;
 /* Rewrites -H with the message's present state and drops the journal. Durable. */
 bool spool_update(struct exim *e, struct message *m, struct err *err) MUST_USE;
 /* The message is done: removes all its files. */
 bool spool_remove(struct exim *e, struct message *m, struct err *err) MUST_USE;
+
+/* ---- the log that a daemon left behind, or is writing ---- */
+/* Nobody uses the log: what is in it becomes files. Comes before whatever looks for messages; no more than one
+ * lstat where there is none. False: err; the log stays. */
+bool spool_recover(struct exim *e, struct err *err) MUST_USE;
+/* For listing: the messages that are in the log only. texts in a. */
+struct spool_logged { char id[17]; struct str header, journal; size_t body_size; };
+bool spool_scan_log(struct exim *e, struct arena *a, struct spool_logged **out, size_t *count, struct err *err);
+void spool_peek_logged(const struct spool_logged *l, struct arena *a, struct message *out);
 
 /* ---- the queue as files ---- */
 struct spool_entry { char id[17]; char subdir; };

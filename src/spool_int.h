@@ -67,4 +67,11 @@ bool spool_replace(struct arena *a, const struct exim *e, const char *path, cons
 /* The data file in Unix form, when it is in wire form: another descriptor; -1 with errno. */
 int spool_unwire(struct arena *a, const struct exim *e, struct message *m);
 
+/* ---- messages in the log (spool_rest.c); m->place says where ---- */
+/* Locks and reads it. SPOOL_GONE: it is not there any more, files may be. */
+enum spool_rc spool_load_logged(struct exim *e, struct message *m, uint64_t place, struct err *err);
+bool spool_journal_logged(struct exim *e, struct message *m, struct str lines) MUST_USE;
+void spool_leave_log(struct exim *e, struct message *m); /* done */
+void spool_put_notes(struct exim *e, struct message *m); /* into its message log, which is a file now */
+
 #endif

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include "base/err.h"
@@ -38,18 +39,20 @@ size_t digest(const char *name, struct str in, unsigned char out[DIGEST_MAX])
     return len;
 }
 
-size_t digest_hmac(const char *name, struct str key, struct str in, unsigned char out[DIGEST_MAX])
+size_t digest_hmac(const char *name, struct str key, struct str in,
+                   unsigned char out[DIGEST_MAX])
 {
     const struct algorithm *alg = TABLE_FIND(algorithms, name);
     unsigned len = 0;
 
     if (alg == NULL || key.len > INT32_MAX ||
-        HMAC(alg->md(), key.p, (int)key.len, (const unsigned char *)in.p, in.len, out, &len) == NULL)
+        HMAC(alg->md(), key.p, (int)key.len, (const unsigned char *)in.p, in.len, out,
+             &len) == NULL)
         return 0;
     return len;
 }
 
-uint32_t crc32c(uint32_t crc, const void *p, size_t n)
+static uint32_t crc32c_by_table(uint32_t crc, const unsigned char *s, size_t n)
 {
     /* The reflected polynomial 0x82f63b78, four bits at a time. */
     static const uint32_t nibble[16] = {
@@ -57,22 +60,46 @@ uint32_t crc32c(uint32_t crc, const void *p, size_t n)
         0x61c69362, 0x7198540d, 0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9,
         0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
     };
-    const unsigned char *s = p;
 
-    crc = ~crc;
     for (size_t i = 0; i < n; i++) {
         crc ^= s[i];
         crc = crc >> 4 ^ nibble[crc & 15];
         crc = crc >> 4 ^ nibble[crc & 15];
     }
-    return ~crc;
+    return crc;
+}
+
+#if defined(__x86_64__)
+static __attribute__((target("sse4.2"))) uint32_t
+crc32c_by_instruction(uint32_t crc, const unsigned char *s, size_t n)
+{
+    uint64_t sum = crc, word;
+
+    for (; n >= sizeof(word); s += sizeof(word), n -= sizeof(word)) {
+        memcpy(&word, s, sizeof(word));
+        sum = __builtin_ia32_crc32di(sum, word);
+    }
+    for (; n > 0; s++, n--)
+        sum = __builtin_ia32_crc32qi((uint32_t)sum, *s);
+    return (uint32_t)sum;
+}
+#endif
+
+uint32_t crc32c(uint32_t crc, const void *p, size_t n)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("sse4.2"))
+        return ~crc32c_by_instruction(~crc, p, n);
+#endif
+    return ~crc32c_by_table(~crc, p, n);
 }
 
 uint32_t random_below(uint32_t n)
 {
     if (n < 2)
         return 0;
-    const uint32_t fair = UINT32_MAX - UINT32_MAX % n; /* a multiple of n: no bias below it */
+    const uint32_t fair =
+        UINT32_MAX - UINT32_MAX % n; /* a multiple of n: no bias below it */
     for (;;) {
         uint32_t v;
         ssize_t got = getrandom(&v, sizeof(v), 0);

@@ -16,22 +16,40 @@
 
 enum { SEND_TRIES = 8 }; /* for want of memory: a quarter of a second in all */
 
+/* Takes what was written off the front of the parts. */
+static void advance(struct iovec **iov, int *n, size_t done)
+{
+    for (; *n > 0 && done >= (*iov)->iov_len; (*iov)++, (*n)--)
+        done -= (*iov)->iov_len;
+    if (*n > 0) {
+        (*iov)->iov_base = (char *)(*iov)->iov_base + done;
+        (*iov)->iov_len -= done;
+    }
+}
+
 bool fd_writev_all(int fd, struct iovec *iov, int n)
 {
     while (n > 0) {
         ssize_t wrote = writev(fd, iov, n);
 
-        if (wrote < 0) {
-            if (errno == EINTR)
-                continue;
+        if (wrote < 0 && errno != EINTR)
             return false;
-        }
-        size_t done = (size_t)wrote;
-        for (; n > 0 && done >= iov->iov_len; iov++, n--)
-            done -= iov->iov_len;
-        if (n > 0) {
-            iov->iov_base = (char *)iov->iov_base + done;
-            iov->iov_len -= done;
+        if (wrote >= 0)
+            advance(&iov, &n, (size_t)wrote);
+    }
+    return true;
+}
+
+bool fd_pwritev_all(int fd, struct iovec *iov, int n, off_t at)
+{
+    while (n > 0) {
+        ssize_t wrote = pwritev(fd, iov, n, at);
+
+        if (wrote < 0 && errno != EINTR)
+            return false;
+        if (wrote >= 0) {
+            at += wrote;
+            advance(&iov, &n, (size_t)wrote);
         }
     }
     return true;

@@ -20,6 +20,7 @@ ssize_t fd_read(int fd, void *p, size_t n) MUST_USE;               /* one read *
 ssize_t fd_write(int fd, const void *p, size_t n) MUST_USE;        /* one write */
 ssize_t fd_read_full(int fd, void *p, size_t n) MUST_USE;          /* until n or end of file */
 ssize_t fd_pread_full(int fd, void *p, size_t n, off_t at) MUST_USE;
+bool fd_pwritev_all(int fd, struct iovec *iov, int n, off_t at) MUST_USE; /* iov is used up */
 bool fd_pwrite_all(int fd, const void *p, size_t n, off_t at) MUST_USE;
 /* Whole file into a; false with errno, EFBIG beyond max. */
 bool fd_slurp(struct arena *a, int fd, size_t max, struct str *out) MUST_USE;

@@ -35,11 +35,10 @@ int cmd_M(struct exim *e, const struct cmd_line *c)
         return EXIT_FAILURE;
     e->queue_fd = daemon_queue_connect(e);
     for (int i = 0; i < c->nargs; i++) {
-        struct arena *a = arena_new("delivery");
         struct deliver_report report;
 
-        (void)deliver_message(e, c->args[i], &o, a, &report);
-        arena_destroy(&a);
+        queue_settle(e, c->args[i]);
+        (void)deliver_message(e, c->args[i], 0, &o, &report);
     }
     tidy_transports();
     return EXIT_SUCCESS;

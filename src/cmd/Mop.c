@@ -41,11 +41,10 @@ static int give_up(struct exim *e, const struct cmd_line *c)
     };
 
     for (int i = 0; i < c->nargs; i++) {
-        struct arena *a = arena_new("delivery");
         struct deliver_report report;
 
-        (void)deliver_message(e, c->args[i], &o, a, &report);
-        arena_destroy(&a);
+        queue_settle(e, c->args[i]);
+        (void)deliver_message(e, c->args[i], 0, &o, &report);
     }
     return EXIT_SUCCESS;
 }

@@ -48,9 +48,8 @@ static void add_copy(struct buf *b, const struct message *m)
         }
         return;
     }
-    for (off_t at = m->body.start; m->body.fd >= 0 && left > 0; at += got) {
-        got = fd_pread_full(m->body.fd, chunk,
-                            left < sizeof(chunk) ? left : sizeof(chunk), at);
+    for (off_t at = 0; body_is_there(&m->body) && left > 0; at += got) {
+        got = body_read(&m->body, chunk, left < sizeof(chunk) ? left : sizeof(chunk), at);
         if (got <= 0)
             return;
         buf_add(b, chunk, (size_t)got);

@@ -221,7 +221,6 @@ struct main_options {
     bool strict_acl_vars;
     bool strip_excess_angle_brackets;
     bool strip_trailing_dot;
-    const char *submission_socket; /* not Exim's: where ordinary users' programs find the daemon */
     bool syslog_duplication;
     const char *syslog_facility;
     bool syslog_pid;
@@ -254,6 +253,7 @@ struct main_options {
     const char *uucp_from_pattern;
     const struct expr *uucp_from_sender;
     const struct expr *warn_message_file;
+    bool write_ahead_log;
     bool write_rejectlog;
 };
 

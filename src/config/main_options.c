@@ -234,7 +234,6 @@ const struct option main_options_table[] = {
     OPTION_BOOL(M, strict_acl_vars, false),
     OPTION_BOOL(M, strip_excess_angle_brackets, false),
     OPTION_BOOL(M, strip_trailing_dot, false),
-    OPTION_STRING(M, submission_socket, NULL),
     OPTION_BOOL(M, syslog_duplication, true),
     OPTION_STRING(M, syslog_facility, NULL),
     OPTION_BOOL(M, syslog_pid, true),
@@ -268,6 +267,7 @@ const struct option main_options_table[] = {
     OPTION_STRING(M, uucp_from_pattern, UUCP_FROM),
     OPTION_EXPAND(M, uucp_from_sender, "$1"),
     OPTION_EXPAND(M, warn_message_file, NULL),
+    OPTION_BOOL(M, write_ahead_log, true),
     OPTION_BOOL(M, write_rejectlog, true),
 };
 /* clang-format on */

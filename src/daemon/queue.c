@@ -22,20 +22,23 @@
 #include "queue_int.h"
 #include "queue_pool.h"
 #include "spool.h"
+#include "spool_wal.h"
 #include "version.h"
 
 enum {
-    WORKERS_MAX = 200,     /* processes, when deliveries are slow */
-    GROW_MS = 50,          /* somebody waits this long: one more than the processors ask for */
-    CLIENTS_MAX = 32,      /* of the control socket */
-    WAKE_MS = 10 * 1000,   /* how often it is looked who is due */
+    WORKERS_MAX = 200, /* processes, when deliveries are slow */
+    GROW_MS = 50,     /* somebody waits this long: one more than the processors ask for */
+    CLIENTS_MAX = 32, /* of the control socket */
+    WAKE_MS = 10 * 1000, /* how often it is looked who is due */
     TRIM_MS = 30 * 1000,
     NOTICE_BURST = 256,
-    LOCKED_TRIES = 5,      /* right after it came; then it is somebody else's work */
+    LOCKED_TRIES = 5, /* right after it came; then it is somebody else's work */
     LOCKED_PAUSE_MS = 200,
+    TROUBLE_PAUSE = 60, /* seconds */
+    REST_MS = 5000, /* so long may a message that waits for nothing be in the log only */
 };
 
-struct queue_span { /* a queue run: ids as found, in the order they are tried */
+struct queue_span {      /* a queue run: ids as found, in the order they are tried */
     struct arena *arena; /* NULL: there is none */
     struct spool_entry *list;
     size_t count, at, busy;
@@ -53,12 +56,16 @@ struct queue_role {
     struct queue_entry *first, *last; /* those that wait */
     struct queue_span run;
     uint32_t scans;
-    int64_t next_run_ms, next_wake_ms, last_growth_ms, next_trim_ms; /* next_run_ms -1: no runs */
+    int64_t next_run_ms, next_wake_ms, last_growth_ms,
+        next_trim_ms; /* next_run_ms -1: no runs */
+    int64_t next_rest_ms;
+    bool all_rest;     /* no more is to be done about the log */
+    uint64_t heard_of; /* of what was in the log before this, a notice must have come */
     size_t base_workers;
     int control;
     int clients[CLIENTS_MAX];
     size_t client_count;
-    bool retired;  /* a newer one reads the notices */
+    bool retired; /* a newer one reads the notices */
     bool stopping;
     struct pollfd *fds;
 };
@@ -93,8 +100,13 @@ static struct queue_entry *next_in_line(struct queue_role *q)
 
 static void on_notice(struct queue_role *q, const struct ipc_notice *n)
 {
-    struct queue_entry *m = queue_index_add(q->index, n->id);
+    struct queue_entry *m = n->what == IPC_NOTICE_REST ? queue_index_find(q->index, n->id)
+                                                       : queue_index_add(q->index, n->id);
 
+    if (m == NULL)
+        return;
+    if (n->place != 0)
+        m->place = n->place;
     switch (n->what) {
     case IPC_NOTICE_DELIVER:
         m->due = 0;
@@ -104,6 +116,10 @@ static void on_notice(struct queue_role *q, const struct ipc_notice *n)
         m->due = 0;
         m->frozen = false;
         m->changed = m->state == QUEUE_RUNS;
+        break;
+    case IPC_NOTICE_REST:
+        m->rest = m->place != 0;
+        q->next_rest_ms = 0;
         break;
     case IPC_NOTICE_KEEP:
     case IPC_NOTICE_COUNT:
@@ -162,8 +178,9 @@ static void on_report(void *arg, const struct ipc_report *r, bool crashed)
         q->run.busy--;
     bool in_run = m->in_run, again = m->again, changed = m->changed;
     m->in_run = m->again = m->changed = false;
-    if (crashed || r->rc == DELIVER_ERROR) {
-        m->due = 0; /* the next queue run tries */
+    if (crashed ||
+        r->rc == DELIVER_ERROR) { /* the next queue run tries, or before it ours */
+        m->due = m->place == 0 ? 0 : tod_now().tv_sec + TROUBLE_PAUSE;
     } else if (r->rc == DELIVER_DONE || r->rc == DELIVER_GONE) {
         if (!again)
             queue_index_remove(q->index, m);
@@ -171,6 +188,7 @@ static void on_report(void *arg, const struct ipc_report *r, bool crashed)
         if (!in_run)
             found_locked(q, m);
     } else {
+        m->place = 0; /* it has files now */
         m->locked = 0;
         m->frozen = r->rc == DELIVER_FROZEN && !changed;
         m->due = changed ? 0 : (time_t)r->next_try;
@@ -181,10 +199,15 @@ static void on_report(void *arg, const struct ipc_report *r, bool crashed)
 
 /* ---- handing out ---- */
 
-static bool hand_out(struct queue_role *q, struct queue_entry *m, unsigned flags, bool in_run)
+static bool hand_out(struct queue_role *q, struct queue_entry *m, unsigned flags,
+                     bool in_run)
 {
-    if (!queue_pool_deliver(q->pool, m->id, flags))
+    struct ipc_deliver job = { .flags = flags, .place = m->place };
+
+    memcpy(job.id, m->id, sizeof(job.id));
+    if (!queue_pool_deliver(q->pool, &job))
         return false;
+    m->rest = false;
     m->state = QUEUE_RUNS;
     m->in_run = in_run;
     q->run.busy += in_run;
@@ -211,11 +234,13 @@ static void serve_line(struct queue_role *q)
     while (q->first != NULL && may_start(q, now)) {
         struct queue_entry *m = next_in_line(q);
 
-        if (!hand_out(q, m, 0, false)) {
+        bool rest = m->rest && m->place != 0;
+        if (!hand_out(q, m, rest ? IPC_REST : 0, false)) {
             wait_in_line(q, m);
             m->since_ms = now + GROW_MS;
             return;
         }
+        m->again = rest;
     }
 }
 
@@ -224,7 +249,8 @@ static bool known_frozen(const struct queue_role *q, const struct queue_entry *m
 {
     const struct main_options *o = &q->exim->config->main;
 
-    if (!m->frozen || run_options(q)->force_frozen || o->auto_thaw > 0 || o->timeout_frozen_after > 0)
+    if (!m->frozen || run_options(q)->force_frozen || o->auto_thaw > 0 ||
+        o->timeout_frozen_after > 0)
         return false;
     if (log_wants(q->exim->log, L_skip_delivery))
         log_write(q->exim->log, LOG_MAIN, m->id, "Message is frozen");
@@ -247,15 +273,17 @@ static void serve_run(struct queue_role *q)
 
     while (r->at < r->count && r->busy < limit) {
         if (queue_load_too_high(q->exim, &load)) {
-            log_write(q->exim->log, LOG_MAIN, NULL, "Abandon queue run: %s (load %.2f, max %.2f)", r->detail,
-                      load, q->exim->config->main.deliver_queue_load_max / 1000.0);
+            log_write(q->exim->log, LOG_MAIN, NULL,
+                      "Abandon queue run: %s (load %.2f, max %.2f)", r->detail, load,
+                      q->exim->config->main.deliver_queue_load_max / 1000.0);
             r->abandoned = true;
             r->at = r->count;
             break;
         }
         struct queue_entry *m = queue_index_find(q->index, r->list[r->at].id);
-        bool not_due = m != NULL && m->due > now && !run_options(q)->force &&
-                       !log_wants(q->exim->log, L_retry_defer); /* a line for each address */
+        bool not_due =
+            m != NULL && m->due > now && !run_options(q)->force &&
+            !log_wants(q->exim->log, L_retry_defer); /* a line for each address */
         if (m == NULL || m->state != QUEUE_RESTS || not_due || known_frozen(q, m) ||
             !queue_select_matches(r->select, m->id)) {
             r->at++;
@@ -270,7 +298,8 @@ static void serve_run(struct queue_role *q)
 /* ---- queue runs ---- */
 
 /* What others put into the spool or took out of it comes to light here. */
-static bool take_stock(struct queue_role *q, struct arena *a, struct spool_entry **list, size_t *count)
+static bool take_stock(struct queue_role *q, struct arena *a, struct spool_entry **list,
+                       size_t *count)
 {
     struct err err = { 0 };
     struct queue_entry *m;
@@ -283,7 +312,7 @@ static bool take_stock(struct queue_role *q, struct arena *a, struct spool_entry
     for (size_t i = 0; i < *count; i++)
         queue_index_add(q->index, (*list)[i].id)->seen = q->scans;
     for (size_t at = 0; (m = queue_index_next(q->index, &at)) != NULL;)
-        if (m->seen != q->scans && m->state == QUEUE_RESTS)
+        if (m->seen != q->scans && m->state == QUEUE_RESTS && m->place == 0)
             queue_index_remove(q->index, m);
     return true;
 }
@@ -323,6 +352,51 @@ static void wake_due(struct queue_role *q)
         }
 }
 
+/* ---- what is in the log of the spool only ---- */
+
+/* Messages whose senders died before they could tell. */
+static void find_unheard(struct queue_role *q)
+{
+    struct wal *w = q->exim->wal;
+    struct ipc_notice n = { .what = IPC_NOTICE_DELIVER };
+
+    for (n.place = 0; wal_next_live(w, &n.place, q->heard_of, n.id); n.place++)
+        if (queue_index_find(q->index, n.id) == NULL)
+            on_notice(q, &n);
+    q->heard_of = wal_end(w);
+}
+
+/* Those that wait for nothing get their files. False: there are more. */
+static bool put_to_rest(struct queue_role *q)
+{
+    time_t now = tod_now().tv_sec;
+    struct queue_entry *m;
+
+    for (size_t at = 0; (m = queue_index_next(q->index, &at)) != NULL;) {
+        if (m->place == 0 || m->state != QUEUE_RESTS || m->due > now)
+            continue;
+        if (queue_pool_busy(q->pool) >= q->base_workers ||
+            !hand_out(q, m, IPC_REST, false))
+            return false;
+    }
+    return true;
+}
+
+static void look_at_log(struct queue_role *q, int64_t now)
+{
+    if (q->exim->wal == NULL || (now < q->next_rest_ms && !q->stopping))
+        return;
+    q->next_rest_ms = now + REST_MS;
+    if (!q->retired)
+        find_unheard(q);
+    q->all_rest = put_to_rest(q);
+    if (!q->all_rest)
+        q->next_rest_ms = now + GROW_MS;
+    if (!wal_sync_all(q->exim->wal))
+        log_write(q->exim->log, LOG_MAIN | LOG_PANIC, NULL,
+                  "cannot sync the log of the spool: %s", strerror(errno));
+}
+
 static void look_at_clock(struct queue_role *q)
 {
     int64_t now = tod_monotonic_ms();
@@ -333,6 +407,7 @@ static void look_at_clock(struct queue_role *q)
         q->next_wake_ms = now + WAKE_MS;
         wake_due(q);
     }
+    look_at_log(q, now);
     if (now >= q->next_trim_ms) {
         q->next_trim_ms = now + TRIM_MS / 3;
         queue_pool_trim(q->pool, TRIM_MS);
@@ -358,6 +433,8 @@ static int time_to_wait(const struct queue_role *q)
         sooner(&wait, q->next_run_ms, now);
         sooner(&wait, q->next_wake_ms, now);
     }
+    if (q->exim->wal != NULL)
+        sooner(&wait, q->next_rest_ms, now);
     if (queue_pool_size(q->pool) > 0)
         sooner(&wait, q->next_trim_ms, now);
     return wait;
@@ -423,7 +500,8 @@ static size_t fill_fds(struct queue_role *q)
 {
     size_t n = 0;
 
-    q->fds[n++] = (struct pollfd){ .fd = q->retired ? -1 : q->daemon->notices[0], .events = POLLIN };
+    q->fds[n++] = (struct pollfd){ .fd = q->retired ? -1 : q->daemon->notices[0],
+                                   .events = POLLIN };
     q->fds[n++] = (struct pollfd){ .fd = q->retired ? -1 : q->control, .events = POLLIN };
     for (size_t i = 0; i < q->client_count; i++)
         q->fds[n++] = (struct pollfd){ .fd = q->clients[i], .events = POLLIN };
@@ -448,8 +526,9 @@ static void handle_signals(struct queue_role *q)
 {
     if (proc_got_usr1) {
         proc_got_usr1 = 0;
-        proc_title("queue(%s): %zu messages, %zu being delivered by %zu processes", EXIM_VERSION,
-                   queue_index_count(q->index), queue_pool_busy(q->pool), queue_pool_size(q->pool));
+        proc_title("queue(%s): %zu messages, %zu being delivered by %zu processes",
+                   EXIM_VERSION, queue_index_count(q->index), queue_pool_busy(q->pool),
+                   queue_pool_size(q->pool));
         daemon_show(q->exim);
     }
     if (proc_got_hup) {
@@ -469,7 +548,8 @@ static void handle_signals(struct queue_role *q)
 
 static bool is_over(const struct queue_role *q)
 {
-    return q->stopping && q->first == NULL && queue_pool_busy(q->pool) == 0;
+    return q->stopping && q->first == NULL && queue_pool_busy(q->pool) == 0 &&
+           (q->exim->wal == NULL || q->all_rest);
 }
 
 static void loop(struct queue_role *q, const sigset_t *during_wait)
@@ -484,14 +564,18 @@ static void loop(struct queue_role *q, const sigset_t *during_wait)
         handle_signals(q);
         look_at_clock(q);
         if (q->stopping && !q->retired)
-            read_notices(q); /* sessions have ended before: nothing more comes after these */
+            read_notices(
+                q); /* sessions have ended before: nothing more comes after these */
         serve_line(q);
         do
             serve_run(q);
         while (end_run_if_done(q));
     }
-    if (!q->retired)
+    if (!q->retired) {
         daemon_control_remove(q->exim);
+        if (q->exim->wal != NULL)
+            wal_remove(q->exim, q->exim->wal);
+    }
     queue_pool_close(q->pool);
 }
 
@@ -516,7 +600,8 @@ static void begin(struct queue_role *q)
     q->arena = arena_new("queue");
     q->index = queue_index_new(q->arena);
     q->pool = queue_pool_new(q->arena, q->exim, WORKERS_MAX, on_report, q);
-    q->fds = arena_new_array(q->arena, struct pollfd, FIXED_FDS + CLIENTS_MAX + WORKERS_MAX);
+    q->fds =
+        arena_new_array(q->arena, struct pollfd, FIXED_FDS + CLIENTS_MAX + WORKERS_MAX);
     q->base_workers = (size_t)(cpus > 0 ? cpus : 1) * 2 + 2;
     q->next_run_ms = q->daemon->options->queue_interval > 0 ? tod_monotonic_ms() : -1;
     q->control = daemon_control_open(q->exim, &err);

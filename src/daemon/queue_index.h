@@ -19,9 +19,11 @@ struct queue_entry {
     bool frozen;      /* as the last delivery reported */
     bool in_run;      /* handed out by a queue run */
     bool changed;     /* while it was handed out: what is reported is out of date */
+    bool rest;        /* somebody wants its files */
     bool again;       /* while it was handed out: deliver it once more */
     uint8_t locked;   /* how often it was found locked in a row */
     uint32_t seen;    /* the scan that found it last */
+    uint64_t place;   /* in the log of the spool; 0: it has files */
     time_t due;       /* not before; 0: not known, any time */
     int64_t since_ms; /* waits since */
     struct queue_entry *next; /* in the list of those that wait, or of free ones */

@@ -96,6 +96,7 @@ static bool send_message(struct link *l, struct arena *a, const struct message *
     struct buf text = buf_init(a, AGENT_RECORD_MAX / 2), b = buf_init(a, AGENT_RECORD_MAX);
     spool_header_print(&text, &copy);
     wire_put_bytes(&b, buf_view(&text));
+    wire_put_bytes(&b, m->body.text == NULL ? STR("") : (struct str){ m->body.text, (size_t)m->body.size });
     wire_put_i64(&b, m->body.start);
     wire_put_i64(&b, m->body.size);
     if (text.full || !agent_ipc_send(l->fd, AGENT_MESSAGE, &b, m->body.fd)) {

@@ -41,16 +41,22 @@ static bool send_error(struct agent *ag, struct arena *a, int sys_errno, const c
 static bool on_message(struct agent *ag, struct str body, int body_fd)
 {
     struct wire_reader r = wire_reader(body);
-    struct str text = wire_get_bytes(&r);
+    struct str text = wire_get_bytes(&r), inside = wire_get_bytes(&r);
     off_t start = wire_get_i64(&r), size = wire_get_i64(&r);
     struct err err = { 0 };
 
     message_free(&ag->message);
-    if (!wire_done(&r) || body_fd < 0)
+    if (!wire_done(&r) || size < 0 || (body_fd < 0 && inside.len != (size_t)size)) {
+        if (body_fd >= 0)
+            (void)fd_close(body_fd);
         return false;
+    }
     ag->message = message_new("agent message");
-    arena_owns_fd(ag->message->arena, body_fd);
     ag->message->body = (struct body){ .fd = body_fd, .start = start, .size = size };
+    if (body_fd >= 0)
+        arena_owns_fd(ag->message->arena, body_fd);
+    else
+        ag->message->body.text = str_dup(ag->message->arena, inside);
     return spool_header_parse(ag->message, text, &err);
 }
 
@@ -68,8 +74,9 @@ static void run_transport(struct agent *ag, struct arena *a, const struct transp
                           const char *return_path, struct address *addrs)
 {
     struct expand_ctx ctx;
-    struct transport_call call = { .ctx = &ctx, .message = ag->message, .addrs = addrs,
-                                   .return_path = return_path };
+    struct transport_call call = {
+        .ctx = &ctx, .message = ag->message, .addrs = addrs, .return_path = return_path
+    };
 
     expand_ctx_init(&ctx, ag->exim, a);
     ctx.message = ag->message;
@@ -88,7 +95,8 @@ static bool on_deliver(struct agent *ag, struct arena *a, struct str body)
     const char *name = wire_get_cstr(&r, a), *return_path = wire_get_cstr(&r, a);
     uint32_t n = wire_get_count(&r, 1);
     struct address *first = NULL, **tail = &first;
-    const struct transport *t = name == NULL ? NULL : transport_find(ag->exim->config, name);
+    const struct transport *t =
+        name == NULL ? NULL : transport_find(ag->exim->config, name);
 
     for (uint32_t i = 0; i < n && i < MAX_ADDRESSES; i++) {
         struct address *addr = report_get_job(&r, a, ag->exim);
@@ -144,7 +152,8 @@ static const char *file_refused(struct arena *a, const char *path, const struct 
     if (((long)st->st_mode & 07777 & f->modemask) != 0)
         return arena_printf(a, "bad mode (0%lo) for %s: 0%lo bit(s) unexpected",
                             (unsigned long)st->st_mode, path,
-                            (unsigned long)st->st_mode & 07777 & (unsigned long)f->modemask);
+                            (unsigned long)st->st_mode & 07777 &
+                                (unsigned long)f->modemask);
     if (f->check_owner && !has_id(f->owners, f->owner_count, st->st_uid))
         return arena_printf(a, "bad owner for %s", path);
     if (f->check_group && !has_id(f->groups, f->group_count, st->st_gid))
@@ -152,22 +161,29 @@ static const char *file_refused(struct arena *a, const char *path, const struct 
     return NULL;
 }
 
-static bool read_checked(struct agent *ag, struct arena *a, const char *path, const struct file_rules *f)
+static bool read_checked(struct agent *ag, struct arena *a, const char *path,
+                         const struct file_rules *f)
 {
     struct stat st;
     struct str text;
     int fd = fd_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
 
     if (fd < 0)
-        return send_error(ag, a, errno, arena_printf(a, "failed to open %s: %s", path, strerror(errno)));
+        return send_error(
+            ag, a, errno,
+            arena_printf(a, "failed to open %s: %s", path, strerror(errno)));
     arena_owns_fd(a, fd);
     if (fstat(fd, &st) != 0)
-        return send_error(ag, a, errno, arena_printf(a, "failed to fstat %s: %s", path, strerror(errno)));
+        return send_error(
+            ag, a, errno,
+            arena_printf(a, "failed to fstat %s: %s", path, strerror(errno)));
     const char *why = file_refused(a, path, &st, f);
     if (why != NULL)
         return send_error(ag, a, EPERM, why);
     if (!fd_slurp(a, fd, FILE_MAX, &text))
-        return send_error(ag, a, errno, arena_printf(a, "failed to read %s: %s", path, strerror(errno)));
+        return send_error(
+            ag, a, errno,
+            arena_printf(a, "failed to read %s: %s", path, strerror(errno)));
     struct buf b = buf_init(a, AGENT_RECORD_MAX);
     buf_add_str(&b, text);
     return agent_ipc_send(ag->sock, AGENT_TEXT, &b, -1);
@@ -183,8 +199,8 @@ static bool on_read_file(struct agent *ag, struct arena *a, struct str body)
     uint8_t bits = wire_get_u8(&r);
     f->check_owner = bits & 1;
     f->check_group = bits & 2;
-    if (!get_ids(&r, f->owners, &f->owner_count) || !get_ids(&r, f->groups, &f->group_count) ||
-        !wire_done(&r) || path == NULL)
+    if (!get_ids(&r, f->owners, &f->owner_count) ||
+        !get_ids(&r, f->groups, &f->group_count) || !wire_done(&r) || path == NULL)
         return send_error(ag, a, EPROTO, "malformed file request");
     return read_checked(ag, a, path, f);
 }
@@ -240,12 +256,23 @@ static bool serve_one(struct agent *ag)
     }
     if (ok)
         switch (kind) {
-        case AGENT_MESSAGE: ok = on_message(ag, body, fd); break;
-        case AGENT_DELIVER: ok = on_deliver(ag, a, body); break;
-        case AGENT_READ_FILE: ok = on_read_file(ag, a, body); break;
-        case AGENT_EXISTS: ok = on_exists(ag, a, body); break;
-        case AGENT_RUN: ok = on_run(ag, a, body); break;
-        default: ok = false;
+        case AGENT_MESSAGE:
+            ok = on_message(ag, body, fd);
+            break;
+        case AGENT_DELIVER:
+            ok = on_deliver(ag, a, body);
+            break;
+        case AGENT_READ_FILE:
+            ok = on_read_file(ag, a, body);
+            break;
+        case AGENT_EXISTS:
+            ok = on_exists(ag, a, body);
+            break;
+        case AGENT_RUN:
+            ok = on_run(ag, a, body);
+            break;
+        default:
+            ok = false;
         }
     arena_destroy(&a);
     return ok;

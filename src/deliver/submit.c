@@ -79,13 +79,18 @@ static void send_on(struct exim *e, struct message *m)
 {
     if (queue_notify(e, m, true) || e->address_test || e->host_checking)
         return;
+    struct err err = { 0 };
+    if (!spool_rest(e, m, &err)) { /* durable all the same: the queue finds it */
+        log_write(e->log, LOG_MAIN | LOG_PANIC, m->id, "%s", err.msg);
+        return;
+    }
     spool_unlock(m);
     pid_t pid = proc_fork("delivery of a report");
     if (pid == 0) {
         struct deliver_options o = { 0 };
         struct deliver_report report;
         agent_close_all();
-        (void)deliver_message(e, m->id, &o, arena_new("delivery of a report"), &report);
+        (void)deliver_message(e, m->id, 0, &o, &report);
         _exit(EXIT_SUCCESS);
     }
     if (pid > 0)

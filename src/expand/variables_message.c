@@ -161,7 +161,7 @@ enum expand_rc variable_message_body(struct expand_ctx *ctx, const struct variab
                      : (size_t)o->message_body_visible;
 
     (void)suffix;
-    if (ctx->message != NULL && ctx->message->body.fd >= 0)
+    if (ctx->message != NULL && body_is_there(&ctx->message->body))
         *out = message_body_text(ctx->message, max, v->which == 1,
                                  o != NULL && o->message_body_newlines);
     return EXPAND_OK;

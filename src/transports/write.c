@@ -50,12 +50,12 @@ static bool put_body(struct stream *s, struct transport_call *call, struct err *
 {
     const struct message *m = call->message;
     char *buf = arena_new_array(call->ctx->arena, char, READ_BLOCK);
-    off_t at = m->body.start, end = m->body.start + m->body.size;
+    off_t at = 0, end = m->body.size;
     bool cr = false;
 
     while (at < end) {
         size_t want = end - at < READ_BLOCK ? (size_t)(end - at) : READ_BLOCK;
-        ssize_t n = fd_pread_full(m->body.fd, buf, want, at);
+        ssize_t n = body_read(&m->body, buf, want, at);
         if (n <= 0)
             return err_sys(err, call->ctx->arena, n < 0 ? errno : EIO, "failed to read the message's data file");
         bool ok = m->spool_file_wireformat ? put_wire_block(s, buf, (size_t)n, &cr)

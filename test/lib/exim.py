@@ -185,7 +185,7 @@ class Exim:
 
     def queue(self):
         """Ids in the queue."""
-        return sorted({p.name[:16] for p in (self.dir / "spool" / "input").rglob("*-H")})
+        return sorted(re.findall(r" (\w{6}-\w{6}-\w\w) <", self.run("-bpr").stdout))
 
 
 def munge(text):

@@ -21,8 +21,8 @@ static const struct ipc_record samples[] = {
     { .kind = IPC_CONNECTION,
       .connection = { .has_proxy = true, .proxy = { .failure = "none came", .first_bytes = { "a\0b", 3 } } } },
     { .kind = IPC_IDLE, .idle = { true } },
-    { .kind = IPC_NOTICE, .notice = { "1xV2aW-0002qH-2W", IPC_NOTICE_CHANGED } },
-    { .kind = IPC_DELIVER, .deliver = { "1xV2aW-0002qH-2W", IPC_FORCE } },
+    { .kind = IPC_NOTICE, .notice = { "1xV2aW-0002qH-2W", IPC_NOTICE_CHANGED, UINT64_C(1) << 40 } },
+    { .kind = IPC_DELIVER, .deliver = { "1xV2aW-0002qH-2W", IPC_FORCE, 77 } },
     { .kind = IPC_REPORT, .report = { "1xV2aW-0002qH-2W", 3, -1, true } },
     { .kind = IPC_STATUS },
 };

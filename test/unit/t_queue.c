@@ -1,4 +1,4 @@
-/* link: base spool message header parse parse_rfc2047 parse_text queue queue_list queue_notify queue_run queue_select queue_pool queue_index spool_in spool_out spool_tree spool_fields spool_file spool_write spool_scan ipc priv regex */
+/* link: base spool message header parse parse_rfc2047 parse_text queue queue_list queue_notify queue_run queue_select queue_pool queue_index spool_in spool_out spool_tree spool_fields spool_file spool_write spool_scan spool_rest spool_wal spool_wal_read ipc priv regex */
 #include "queue.h"
 
 #include <fcntl.h>
@@ -49,15 +49,14 @@ enum expand_rc expand_int(struct expand_ctx *ctx, const struct expr *e, long *ou
 }
 
 /* The body says what becomes of a message. */
-enum deliver_rc deliver_message(struct exim *e, const char *id, const struct deliver_options *o,
-                                struct arena *a, struct deliver_report *report)
+enum deliver_rc deliver_message(struct exim *e, const char *id, uint64_t place, const struct deliver_options *o,
+                                struct deliver_report *report)
 {
     struct message *m;
     struct err err = { 0 };
     char body[6] = "";
 
-    (void)a;
-    if (spool_load(e, id, &m, &err) != SPOOL_OK)
+    if (spool_load(e, id, place, &m, &err) != SPOOL_OK)
         return DELIVER_ERROR;
     if (fd_pread_full(m->body.fd, body, 5, m->body.start) != 5)
         return DELIVER_ERROR;
@@ -387,7 +386,7 @@ static void notices_reach_the_queue(void **state)
     int ends[2], extra;
     const char *id = put(p, "s@a.test", one, "goes.");
 
-    assert_int_equal(spool_load(&p->exim, id, &m, &err), SPOOL_OK);
+    assert_int_equal(spool_load(&p->exim, id, 0, &m, &err), SPOOL_OK);
     assert_false(queue_notify(&p->exim, m, true));
     assert_true(ipc_pair(ends));
     p->exim.queue_fd = ends[1];

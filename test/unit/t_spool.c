@@ -1,4 +1,4 @@
-/* link: base spool spool_in spool_out spool_tree spool_fields spool_file spool_write spool_scan message header parse_rfc2047 */
+/* link: base spool spool_in spool_out spool_tree spool_fields spool_file spool_write spool_scan spool_rest spool_wal spool_wal_read message header parse_rfc2047 */
 #include "spool.h"
 
 #include <dirent.h>
@@ -367,7 +367,7 @@ static void a_message_lives_through_its_life(void **state)
     assert_int_equal(count, 1);
     assert_string_equal(list[0].id, id);
 
-    assert_int_equal(spool_load(&p->exim, id, &m, &err), SPOOL_OK);
+    assert_int_equal(spool_load(&p->exim, id, 0, &m, &err), SPOOL_OK);
     assert_int_equal(m->body.size, 5);
     assert_int_equal(fd_pread_full(m->body.fd, text, 5, m->body.start), 5);
     assert_string_equal(text, "hello");
@@ -378,7 +378,7 @@ static void a_message_lives_through_its_life(void **state)
     spool_msglog(&p->exim, m, "*** Frozen");
     message_free(&m);
 
-    assert_int_equal(spool_load(&p->exim, id, &m, &err), SPOOL_OK);
+    assert_int_equal(spool_load(&p->exim, id, 0, &m, &err), SPOOL_OK);
     assert_true(message_is_nonrecipient(m, "r@b"));
     m->frozen_at = 5;
     assert_int_equal(files_in(p, "input"), 3);
@@ -392,13 +392,13 @@ static void a_message_lives_through_its_life(void **state)
     assert_int_equal(peek.message_size, 14);
     assert_true(message_is_nonrecipient(&peek, "r@b"));
 
-    assert_int_equal(spool_load(&p->exim, id, &m, &err), SPOOL_OK);
+    assert_int_equal(spool_load(&p->exim, id, 0, &m, &err), SPOOL_OK);
     assert_int_equal(files_in(p, "msglog"), 1);
     assert_true(spool_remove(&p->exim, m, &err));
     message_free(&m);
     assert_int_equal(files_in(p, "input"), 0);
     assert_int_equal(files_in(p, "msglog"), 0);
-    assert_int_equal(spool_load(&p->exim, id, &m, &err), SPOOL_GONE);
+    assert_int_equal(spool_load(&p->exim, id, 0, &m, &err), SPOOL_GONE);
 }
 
 static void both_forms_of_directories_are_found(void **state)
@@ -417,10 +417,10 @@ static void both_forms_of_directories_are_found(void **state)
 
         assert_true(spool_scan(&p->exim, p->arena, &list, &count, &err));
         assert_int_equal(count, 2);
-        assert_int_equal(spool_load(&p->exim, flat, &m, &err), SPOOL_OK);
+        assert_int_equal(spool_load(&p->exim, flat, 0, &m, &err), SPOOL_OK);
         assert_true(spool_update(&p->exim, m, &err));
         message_free(&m);
-        assert_int_equal(spool_load(&p->exim, split, &m, &err), SPOOL_OK);
+        assert_int_equal(spool_load(&p->exim, split, 0, &m, &err), SPOOL_OK);
         assert_true(spool_update(&p->exim, m, &err));
         message_free(&m);
         p->config.main.split_spool_directory = false;
@@ -436,16 +436,16 @@ static void a_locked_message_is_left_alone(void **state)
     int status;
 
     commit(p, "a", id);
-    assert_int_equal(spool_load(&p->exim, id, &m, &err), SPOOL_OK);
+    assert_int_equal(spool_load(&p->exim, id, 0, &m, &err), SPOOL_OK);
     pid_t pid = fork();
     if (pid == 0)
-        _exit(spool_load(&p->exim, id, &other, &err) == SPOOL_LOCKED ? 0 : 1);
+        _exit(spool_load(&p->exim, id, 0, &other, &err) == SPOOL_LOCKED ? 0 : 1);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
     spool_unlock(m);
     pid = fork();
     if (pid == 0)
-        _exit(spool_load(&p->exim, id, &other, &err) == SPOOL_OK ? 0 : 1);
+        _exit(spool_load(&p->exim, id, 0, &other, &err) == SPOOL_OK ? 0 : 1);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
     message_free(&m);
@@ -470,18 +470,18 @@ static void bad_files_stay_where_they_are(void **state)
 
     commit(p, "a", id);
     put_file(p, id, "-H", "garbage\n");
-    assert_int_equal(spool_load(&p->exim, id, &m, &err), SPOOL_BAD);
+    assert_int_equal(spool_load(&p->exim, id, 0, &m, &err), SPOOL_BAD);
     assert_non_null(strstr(err.msg, "Format error in spool file"));
     commit(p, "a", id);
     put_file(p, id, "-D", "short");
-    assert_int_equal(spool_load(&p->exim, id, &m, &err), SPOOL_BAD);
+    assert_int_equal(spool_load(&p->exim, id, 0, &m, &err), SPOOL_BAD);
     commit(p, "a", id);
     char path[128];
     (void)snprintf(path, sizeof(path), "%s/input/%s-D", p->dir, id);
     assert_int_equal(unlink(path), 0);
-    assert_int_equal(spool_load(&p->exim, id, &m, &err), SPOOL_BAD);
+    assert_int_equal(spool_load(&p->exim, id, 0, &m, &err), SPOOL_BAD);
     assert_int_equal(symlink("/etc/passwd", path), 0);
-    assert_int_equal(spool_load(&p->exim, id, &m, &err), SPOOL_ERROR);
+    assert_int_equal(spool_load(&p->exim, id, 0, &m, &err), SPOOL_ERROR);
     assert_int_equal(files_in(p, "input"), 6);
 }
 
@@ -494,11 +494,11 @@ static void a_torn_journal_line_is_not_glued_to_the_next(void **state)
 
     commit(p, "a", id);
     put_file(p, id, "-J", "one@x\ntw");
-    assert_int_equal(spool_load(&p->exim, id, &m, &err), SPOOL_OK);
+    assert_int_equal(spool_load(&p->exim, id, 0, &m, &err), SPOOL_OK);
     const char *done[] = { "r@b" };
     assert_true(spool_journal(&p->exim, m, done, 1, &err));
     message_free(&m);
-    assert_int_equal(spool_load(&p->exim, id, &m, &err), SPOOL_OK);
+    assert_int_equal(spool_load(&p->exim, id, 0, &m, &err), SPOOL_OK);
     assert_true(message_is_nonrecipient(m, "one@x"));
     assert_true(message_is_nonrecipient(m, "r@b"));
     assert_int_equal(hash_count(m->nonrecipients), 2);
@@ -515,7 +515,7 @@ static void wire_form_bodies_are_read_as_unix_ones(void **state)
     commit(p, "a", id);
     put_file(p, id, "-H", arena_printf(p->arena, "%s-H\nme 1 1\n<>\n1 0\n-spool_file_wireformat\nXX\n1\na@b\n\n", id));
     put_file(p, id, "-D", arena_printf(p->arena, "%s-D\na\r\nb\rc\r\r\n\r", id));
-    assert_int_equal(spool_load(&p->exim, id, &m, &err), SPOOL_OK);
+    assert_int_equal(spool_load(&p->exim, id, 0, &m, &err), SPOOL_OK);
     assert_int_equal(m->body.size, 8);
     assert_int_equal(fd_pread_full(m->body.fd, text, 8, m->body.start), 8);
     assert_string_equal(text, "a\nb\rc\r\n\r");

@@ -1,0 +1,408 @@
+#include "spool_wal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fd.h"
+#include "config/config.h"
+#include "exim.h"
+#include "spool.h"
+#include "spool_int.h"
+#include "spool_wal_int.h"
+
+enum {
+    UNITS = WAL_SEGMENT / WAL_ALIGN * WAL_SEGMENTS,
+    RESERVED = 2, /* segments that only WAL_JOURNAL and WAL_GONE may enter */
+};
+
+/* Shared by all processes of the daemon. */
+struct shared {
+    pthread_mutex_t append, sync; /* survive the death of their holders */
+    _Atomic uint64_t end;         /* lsn of the next record */
+    _Atomic uint64_t synced;
+    uint64_t lost_from,
+        lost_to;    /* a sync failed: what is in between is not known to be on the disk */
+    uint64_t first; /* the oldest segment that may hold a live message */
+    _Atomic uint32_t live[WAL_SEGMENTS];
+    _Atomic uint8_t state[UNITS]; /* of the message whose record begins there */
+};
+
+struct wal {
+    int fd;
+    bool no_sync;
+    struct shared *s;
+};
+
+static uint64_t segment_of(uint64_t lsn)
+{
+    return lsn / WAL_SEGMENT;
+}
+
+static size_t unit_of(uint64_t lsn)
+{
+    return (size_t)wal_position(lsn) / WAL_ALIGN;
+}
+
+/* ---- making ---- */
+
+static bool init_mutex(pthread_mutex_t *m)
+{
+    pthread_mutexattr_t attr;
+
+    return pthread_mutexattr_init(&attr) == 0 &&
+           pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) == 0 &&
+           pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) == 0 &&
+           pthread_mutex_init(m, &attr) == 0;
+}
+
+static struct shared *share(void)
+{
+    struct shared *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE,
+                            MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (s == MAP_FAILED)
+        return NULL;
+    if (!init_mutex(&s->append) || !init_mutex(&s->sync)) {
+        (void)munmap(s, sizeof(*s));
+        return NULL;
+    }
+    s->end = s->synced = (uint64_t)WAL_SEGMENT * WAL_SEGMENTS; /* 0 is no lsn */
+    s->first = WAL_SEGMENTS;
+    return s;
+}
+
+int wal_open(const struct exim *e, struct arena *a, int flags)
+{
+    return fd_open(arena_printf(a, "%s/wal", e->config->spool_directory),
+                   flags | O_NOFOLLOW, SPOOL_MODE);
+}
+
+static bool owned_and_locked(const struct exim *e, int fd)
+{
+    struct stat st;
+
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &st) < 0)
+        return false;
+    if (st.st_size != 0) {
+        errno = EEXIST;
+        return false;
+    }
+    return geteuid() != 0 || fchown(fd, e->config->exim_uid, e->config->exim_gid) == 0;
+}
+
+struct wal *wal_create(struct exim *e, struct err *err)
+{
+    int fd = wal_open(e, e->arena, O_RDWR | O_CREAT);
+    struct shared *s = NULL;
+
+    if (fd < 0 || !owned_and_locked(e, fd) || (s = share()) == NULL) {
+        err_sys(err, e->arena, errno, "cannot make %s/wal", e->config->spool_directory);
+        if (fd >= 0)
+            (void)fd_close(fd);
+        return NULL;
+    }
+    struct wal *w = arena_new_obj(e->arena, struct wal);
+    *w = (struct wal){ .fd = fd, .no_sync = e->config->main.disable_fsync, .s = s };
+    return w;
+}
+
+int wal_fd(const struct wal *w)
+{
+    return w == NULL ? -1 : w->fd;
+}
+
+/* ---- locks ---- */
+
+static void recount_segment(struct shared *s, uint64_t segment)
+{
+    uint64_t begin = segment * WAL_SEGMENT;
+    uint32_t live = 0;
+
+    for (uint64_t lsn = begin; lsn < begin + WAL_SEGMENT; lsn += WAL_ALIGN)
+        if (lsn >= s->end)
+            s->state[unit_of(lsn)] = 0;
+        else
+            live += s->state[unit_of(lsn)] != 0;
+    s->live[segment % WAL_SEGMENTS] = live;
+}
+
+/* Whoever died in the middle of an append left at most bytes after the end, and counts
+ * that are not what the states say. */
+static void recount(struct shared *s)
+{
+    for (uint64_t segment = s->first; segment <= segment_of(s->end); segment++)
+        recount_segment(s, segment);
+}
+
+static void enter_append(struct shared *s)
+{
+    if (pthread_mutex_lock(&s->append) != EOWNERDEAD)
+        return;
+    recount(s);
+    (void)pthread_mutex_consistent(&s->append);
+}
+
+static void leave_append(struct shared *s)
+{
+    (void)pthread_mutex_unlock(&s->append);
+}
+
+/* ---- appending ---- */
+
+static bool next_segment(struct shared *s, uint64_t segment, enum wal_kind kind)
+{
+    uint64_t room = kind == WAL_MESSAGE ? WAL_SEGMENTS - RESERVED : WAL_SEGMENTS;
+
+    while (s->first < segment && s->live[s->first % WAL_SEGMENTS] == 0)
+        s->first++;
+    if (segment - s->first >= room)
+        return false;
+    size_t begin = unit_of(segment * WAL_SEGMENT);
+    for (size_t i = 0; i < WAL_SEGMENT / WAL_ALIGN; i++)
+        s->state[begin + i] = 0;
+    s->live[segment % WAL_SEGMENTS] = 0;
+    s->end = segment * WAL_SEGMENT;
+    return true;
+}
+
+static bool make_room(struct shared *s, size_t size, enum wal_kind kind)
+{
+    uint64_t segment = segment_of(s->end);
+    bool at_start = s->end == segment * WAL_SEGMENT;
+
+    if (at_start || s->end + size > (segment + 1) * WAL_SEGMENT) {
+        if (next_segment(s, at_start ? segment : segment + 1, kind))
+            return true;
+        errno = ENOSPC;
+        return false;
+    }
+    return true;
+}
+
+static bool put(const struct wal *w, const struct wal_header *h, const struct wal_record *r, uint64_t lsn)
+{
+    struct iovec parts[] = { { (void *)(size_t)h, sizeof(*h) },
+                             { (void *)(size_t)r->head.p, r->head.len },
+                             { (void *)(size_t)r->body.p, r->body.len } };
+
+    return fd_pwritev_all(w->fd, parts, ARRAY_LEN(parts), wal_position(lsn));
+}
+
+static uint64_t append_locked(struct wal *w, const struct wal_record *r,
+                              struct wal_header *h)
+{
+    struct shared *s = w->s;
+    size_t size = wal_size(h);
+
+    if (!make_room(s, size, r->kind))
+        return 0;
+    uint64_t lsn = s->end;
+    wal_header_fill(h, r, lsn);
+    if (!put(w, h, r, lsn))
+        return 0;
+    if (r->kind == WAL_MESSAGE) {
+        s->state[unit_of(lsn)] = WAL_LIVE;
+        s->live[segment_of(lsn) % WAL_SEGMENTS]++;
+    }
+    s->end = lsn + size;
+    return lsn;
+}
+
+uint64_t wal_append(struct wal *w, const struct wal_record *r)
+{
+    struct wal_header h;
+
+    if (r->head.len + r->body.len > WAL_DATA_MAX) {
+        errno = EFBIG;
+        return 0;
+    }
+    wal_header_fill(&h, r, 0); /* the sum over the data, before others have to wait */
+    enter_append(w->s);
+    uint64_t lsn = append_locked(w, r, &h);
+    int why = errno;
+    leave_append(w->s);
+    errno = why;
+    return lsn;
+}
+
+void wal_gone(struct wal *w, uint64_t lsn, const char *id)
+{
+    struct wal_record r = { .kind = WAL_GONE, .of = lsn };
+    struct wal_header h;
+    struct shared *s = w->s;
+
+    memcpy(r.id, id, sizeof(r.id));
+    wal_header_fill(&h, &r, 0);
+    enter_append(s);
+    uint64_t at = append_locked(w, &r, &h);
+    (void)at; /* without the record it may come back after a crash, no worse */
+    if (atomic_exchange(&s->state[unit_of(lsn)], 0) != 0)
+        s->live[segment_of(lsn) % WAL_SEGMENTS]--;
+    leave_append(s);
+}
+
+/* ---- syncing: whoever comes first does it for all who appended before ---- */
+
+/* After a failed sync nobody knows what is on the disk: what comes now starts a new
+ * segment, which is read whatever the one before looks like. */
+static void give_up_segment(struct shared *s)
+{
+    enter_append(s);
+    (void)next_segment(s, segment_of(s->end) + 1, WAL_GONE);
+    leave_append(s);
+}
+
+static bool is_lost(const struct shared *s, uint64_t lsn)
+{
+    return lsn >= s->lost_from && lsn < s->lost_to;
+}
+
+static bool sync_locked(struct wal *w, uint64_t lsn)
+{
+    struct shared *s = w->s;
+
+    if (is_lost(s,
+                lsn)) { /* a second sync would succeed, and say nothing of what is lost */
+        errno = EIO;
+        return false;
+    }
+    if (s->synced > lsn)
+        return true;
+    uint64_t end = s->end;
+    if (w->no_sync || fd_sync_data(w->fd)) {
+        s->synced = end;
+        return true;
+    }
+    int why = errno;
+    s->lost_from = s->lost_to == 0 ? s->synced : s->lost_from;
+    s->lost_to = end;
+    give_up_segment(s);
+    errno = why;
+    return false;
+}
+
+bool wal_sync(struct wal *w, uint64_t lsn)
+{
+    struct shared *s = w->s;
+
+    if (pthread_mutex_lock(&s->sync) == EOWNERDEAD)
+        (void)pthread_mutex_consistent(&s->sync);
+    bool ok = sync_locked(w, lsn);
+    int why = errno;
+    (void)pthread_mutex_unlock(&s->sync);
+    errno = why;
+    return ok;
+}
+
+bool wal_sync_all(struct wal *w)
+{
+    uint64_t end = w->s->end;
+
+    return w->s->synced >= end || wal_sync(w, end - 1);
+}
+
+/* ---- messages ---- */
+
+/* Is the record of that lsn still where it was? */
+static bool is_current(const struct wal *w, uint64_t lsn)
+{
+    return lsn < w->s->end && segment_of(lsn) + WAL_SEGMENTS > segment_of(w->s->end);
+}
+
+unsigned wal_state(const struct wal *w, uint64_t lsn)
+{
+    return is_current(w, lsn) ? w->s->state[unit_of(lsn)] : 0;
+}
+
+void wal_mark(struct wal *w, uint64_t lsn, enum wal_state state)
+{
+    atomic_fetch_or(&w->s->state[unit_of(lsn)], (uint8_t)state);
+}
+
+static bool set_lock(const struct wal *w, uint64_t lsn, short type)
+{
+    struct flock lock = {
+        .l_type = type, .l_whence = SEEK_SET, .l_start = wal_position(lsn), .l_len = 1
+    };
+
+    return fcntl(w->fd, F_SETLK, &lock) == 0;
+}
+
+bool wal_lock(struct wal *w, uint64_t lsn)
+{
+    return set_lock(w, lsn, F_WRLCK);
+}
+
+void wal_unlock(struct wal *w, uint64_t lsn)
+{
+    (void)set_lock(w, lsn, F_UNLCK);
+}
+
+bool wal_read(struct wal *w, struct arena *a, uint64_t lsn, struct wal_record *out)
+{
+    struct wal_header h;
+    off_t at = wal_position(lsn);
+
+    if (!is_current(w, lsn) ||
+        fd_pread_full(w->fd, &h, sizeof(h), at) != (ssize_t)sizeof(h) ||
+        !wal_header_ok(&h, lsn))
+        return false;
+    size_t size = (size_t)h.head_len + h.body_len;
+    char *data = arena_alloc(a, size + 1, 1);
+    if (fd_pread_full(w->fd, data, size, at + (off_t)sizeof(h)) != (ssize_t)size ||
+        !wal_data_ok(&h, data))
+        return false;
+    data[size] = '\0';
+    wal_record_from(out, &h, data);
+    return true;
+}
+
+uint64_t wal_end(const struct wal *w)
+{
+    return w->s->end;
+}
+
+bool wal_next_live(struct wal *w, uint64_t *lsn, uint64_t end, char id[MSGID_LEN + 1])
+{
+    struct shared *s = w->s;
+    uint64_t first = s->first * WAL_SEGMENT, from = *lsn > first ? *lsn : first;
+    struct wal_header h;
+
+    for (uint64_t at = (from + WAL_ALIGN - 1) / WAL_ALIGN * WAL_ALIGN; at < end;
+         at += WAL_ALIGN) {
+        if (s->live[segment_of(at) % WAL_SEGMENTS] == 0) {
+            at = (segment_of(at) + 1) * WAL_SEGMENT - WAL_ALIGN;
+            continue;
+        }
+        if ((s->state[unit_of(at)] & WAL_LIVE) == 0 ||
+            fd_pread_full(w->fd, &h, sizeof(h), wal_position(at)) != (ssize_t)sizeof(h) ||
+            !wal_header_ok(&h, at))
+            continue;
+        memcpy(id, h.id, MSGID_LEN);
+        id[MSGID_LEN] = '\0';
+        *lsn = at;
+        return true;
+    }
+    return false;
+}
+
+void wal_remove(struct exim *e, struct wal *w)
+{
+    struct arena *a = arena_new("wal");
+
+    for (int i = 0; i < WAL_SEGMENTS; i++)
+        if (w->s->live[i] != 0)
+            goto out;
+    (void)unlink(arena_printf(a, "%s/wal", e->config->spool_directory));
+out:
+    arena_destroy(&a);
+}

@@ -1,0 +1,396 @@
+/* link: base spool spool_in spool_out spool_tree spool_fields spool_file spool_write spool_scan spool_rest spool_wal spool_wal_read message header parse_rfc2047 */
+#include "spool_wal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fd.h"
+#include "config/config.h"
+#include "exim.h"
+#include "message.h"
+#include "spool.h"
+#include "unit.h"
+
+struct place {
+    char dir[64];
+    struct exim exim;
+    struct config config;
+};
+
+static struct place *open_place(void)
+{
+    struct place *p = calloc(1, sizeof(*p));
+    struct err err = { 0 };
+
+    strcpy(p->dir, "/tmp/t_wal.XXXXXX");
+    assert_non_null(mkdtemp(p->dir));
+    p->exim.arena = arena_new("t_wal");
+    p->exim.config = &p->config;
+    p->config.spool_directory = p->dir;
+    p->config.exim_uid = geteuid();
+    p->config.exim_gid = getegid();
+    assert_true(spool_prepare(&p->exim, &err));
+    p->exim.wal = wal_create(&p->exim, &err);
+    assert_non_null(p->exim.wal);
+    return p;
+}
+
+static void close_place(struct place *p)
+{
+    char command[128];
+
+    (void)snprintf(command, sizeof(command), "rm -rf %s", p->dir);
+    assert_int_equal(system(command), 0);
+    if (p->exim.wal != NULL)
+        (void)fd_close(wal_fd(p->exim.wal));
+    arena_destroy(&p->exim.arena);
+    free(p);
+}
+
+/* As after the end of every process of the daemon: the file is all there is. */
+static void crash(struct place *p)
+{
+    (void)fd_close(wal_fd(p->exim.wal));
+    p->exim.wal = NULL;
+}
+
+static uint64_t add(struct place *p, const char *id, const char *head, size_t body)
+{
+    static char bytes[WAL_DATA_MAX];
+    struct wal_record r = { .kind = WAL_MESSAGE, .head = str_from(head), .body = { bytes, body } };
+
+    memset(bytes, 'x', sizeof(bytes));
+    memcpy(r.id, id, sizeof(r.id));
+    return wal_append(p->exim.wal, &r);
+}
+
+static const char *number(int i)
+{
+    static char id[17];
+
+    (void)snprintf(id, sizeof(id), "1aaaaa-%06d-00", i);
+    return id;
+}
+
+static void what_is_appended_can_be_read(void **state)
+{
+    struct place *p = open_place();
+    struct wal *w = p->exim.wal;
+    uint64_t a = add(p, number(1), "one", 100), b = add(p, number(2), "two", 0);
+    struct wal_record r;
+
+    (void)state;
+    assert_true(a != 0 && b > a);
+    assert_true(wal_sync(w, b));
+    assert_true(wal_read(w, p->exim.arena, a, &r));
+    assert_int_equal(r.kind, WAL_MESSAGE);
+    assert_string_equal(r.id, number(1));
+    assert_int_equal(r.head.len, 3);
+    assert_int_equal(r.body.len, 100);
+    assert_false(wal_read(w, p->exim.arena, a + 64, &r));
+    assert_false(wal_read(w, p->exim.arena, b + 4096, &r));
+    assert_int_equal(wal_state(w, a), WAL_LIVE);
+    wal_gone(w, a, number(1));
+    assert_int_equal(wal_state(w, a), 0);
+    assert_int_equal(wal_state(w, b), WAL_LIVE);
+    close_place(p);
+}
+
+static void the_ring_goes_round_and_stops_before_what_is_live(void **state)
+{
+    struct place *p = open_place();
+    struct wal *w = p->exim.wal;
+    uint64_t last = 0, held;
+    int i;
+
+    (void)state;
+    for (i = 0; i < 3 * WAL_SEGMENTS * 16; i++) { /* three laps */
+        uint64_t lsn = add(p, number(i), "h", WAL_DATA_MAX - 100);
+        assert_true(lsn > last);
+        last = lsn;
+        wal_gone(w, lsn, number(i));
+    }
+    held = add(p, number(i++), "held", 10);
+    assert_true(held != 0);
+    int more = 0;
+    while ((last = add(p, number(i + more), "h", WAL_DATA_MAX - 100)) != 0) {
+        wal_gone(w, last, number(i + more));
+        assert_true(++more < WAL_SEGMENTS * 17);
+    }
+    assert_int_equal(errno, ENOSPC);
+    assert_int_equal(wal_state(w, held), WAL_LIVE);
+    wal_gone(w, held, number(i - 1)); /* there is room for this always */
+    assert_true(add(p, number(0), "h", WAL_DATA_MAX - 100) != 0);
+    close_place(p);
+}
+
+static void too_much_for_a_record_is_refused(void **state)
+{
+    struct place *p = open_place();
+
+    (void)state;
+    assert_int_equal(add(p, number(1), "head", WAL_DATA_MAX), 0);
+    assert_int_equal(errno, EFBIG);
+    close_place(p);
+}
+
+static void live_ones_are_found(void **state)
+{
+    struct place *p = open_place();
+    struct wal *w = p->exim.wal;
+    uint64_t at[5], lsn = 0;
+    char id[17];
+    int found = 0;
+
+    (void)state;
+    for (int i = 0; i < 5; i++)
+        at[i] = add(p, number(i), "h", 5000);
+    wal_gone(w, at[1], number(1));
+    wal_gone(w, at[4], number(4));
+    for (; wal_next_live(w, &lsn, wal_end(w), id); lsn++, found++)
+        assert_true(strcmp(id, number(1)) != 0 && strcmp(id, number(4)) != 0);
+    assert_int_equal(found, 3);
+    lsn = 0;
+    assert_false(wal_next_live(w, &lsn, at[0], id));
+    close_place(p);
+}
+
+/* Whoever dies with the mutex leaves it to the next. */
+static void a_process_that_is_killed_does_no_harm(void **state)
+{
+    struct place *p = open_place();
+
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            for (;;) {
+                uint64_t lsn = add(p, number(i), "h", 3000);
+                if (lsn != 0 && wal_sync(p->exim.wal, lsn))
+                    wal_gone(p->exim.wal, lsn, number(i));
+            }
+        }
+        (void)usleep(2000);
+        (void)kill(pid, SIGKILL);
+        (void)waitpid(pid, NULL, 0);
+        uint64_t lsn = add(p, number(100 + i), "after", 10);
+        assert_true(lsn != 0 && wal_sync(p->exim.wal, lsn));
+        assert_int_equal(wal_state(p->exim.wal, lsn), WAL_LIVE);
+        wal_gone(p->exim.wal, lsn, number(100 + i));
+    }
+    close_place(p);
+}
+
+static void one_process_at_a_time_has_a_message(void **state)
+{
+    struct place *p = open_place();
+    uint64_t lsn = add(p, number(1), "h", 10);
+    int status;
+
+    (void)state;
+    assert_true(wal_lock(p->exim.wal, lsn));
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(wal_lock(p->exim.wal, lsn) ? 1 : 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    wal_unlock(p->exim.wal, lsn);
+    pid = fork();
+    if (pid == 0)
+        _exit(wal_lock(p->exim.wal, lsn) ? 0 : 1);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    close_place(p);
+}
+
+/* ---- messages ---- */
+
+static struct message *commit(struct place *p, const char *recipient)
+{
+    struct message *m = message_new("t_wal");
+    struct err err = { 0 };
+    static const char body[] = "first line\nlast line\n";
+
+    m->sender = "s@x.test";
+    m->originator_login = "mail";
+    m->received = tod_now();
+    message_add_recipient(m, recipient, -1);
+    header_append(&m->headers, m->arena, HEADER_OTHER, "Subject: t\n");
+    struct spool_writer *w = spool_begin(&p->exim, m, &err);
+    assert_non_null(w);
+    assert_true(spool_write(w, body, strlen(body), &err));
+    assert_true(spool_commit(w, m, &err));
+    return m;
+}
+
+static bool has_file(struct place *p, const char *id, const char *suffix)
+{
+    char path[128];
+    struct stat st;
+
+    (void)snprintf(path, sizeof(path), "%s/input/%s%s", p->dir, id, suffix);
+    return stat(path, &st) == 0;
+}
+
+static struct message *load(struct place *p, const struct message *like)
+{
+    struct message *m = NULL;
+    struct err err = { 0 };
+
+    assert_int_equal(spool_load(&p->exim, like->id, like->place, &m, &err), SPOOL_OK);
+    return m;
+}
+
+static void assert_body(struct message *m)
+{
+    char text[64] = "";
+
+    assert_int_equal(body_read(&m->body, text, sizeof(text), 0), 21);
+    assert_memory_equal(text, "first line\nlast line\n", 21);
+}
+
+static void a_message_lives_in_the_log_until_it_rests(void **state)
+{
+    struct place *p = open_place();
+    struct message *m = commit(p, "a@x.test"), *again;
+    struct err err = { 0 };
+
+    (void)state;
+    assert_true(m->place != 0);
+    assert_false(has_file(p, m->id, "-H") || has_file(p, m->id, "-D"));
+    again = load(p, m);
+    assert_body(again);
+    assert_string_equal(again->recipients[0].address, "a@x.test");
+    assert_true(spool_rest(&p->exim, again, &err));
+    assert_true(has_file(p, m->id, "-H") && has_file(p, m->id, "-D"));
+    assert_body(again);
+    message_free(&again);
+    assert_int_equal(wal_state(p->exim.wal, m->place), 0);
+    again = load(p, m); /* with its old place: it has moved */
+    assert_body(again);
+    message_free(&again);
+    message_free(&m);
+    close_place(p);
+}
+
+static void what_is_done_stays_done(void **state)
+{
+    struct place *p = open_place();
+    struct message *m = commit(p, "a@x.test"), *again = load(p, m);
+    static const char *const done[] = { "a@x.test" };
+    struct err err = { 0 };
+
+    (void)state;
+    assert_true(spool_journal(&p->exim, again, done, 1, &err));
+    spool_release(&p->exim, again);
+    message_free(&again);
+    again = load(p, m);
+    assert_true(message_is_nonrecipient(again, "a@x.test"));
+    assert_true(spool_remove(&p->exim, again, &err));
+    message_free(&again);
+    assert_int_equal(spool_load(&p->exim, m->id, m->place, &again, &err), SPOOL_GONE);
+    message_free(&m);
+    close_place(p);
+}
+
+static void a_crash_brings_what_is_live_to_files(void **state)
+{
+    struct place *p = open_place();
+    struct message *one = commit(p, "a@x.test"), *two = commit(p, "b@x.test"), *three = commit(p, "c@x.test");
+    struct message *m = load(p, two);
+    static const char *const done[] = { "c@x.test" };
+    struct err err = { 0 };
+    struct spool_logged *list;
+    size_t n;
+
+    (void)state;
+    assert_true(spool_remove(&p->exim, m, &err));
+    message_free(&m);
+    m = load(p, three);
+    assert_true(spool_journal(&p->exim, m, done, 1, &err));
+    message_free(&m);
+    assert_true(spool_scan_log(&p->exim, p->exim.arena, &list, &n, &err));
+    assert_int_equal(n, 2);
+    crash(p);
+    for (int i = 0; i < 2; i++) /* it may be done again */
+        assert_true(spool_recover(&p->exim, &err));
+    assert_true(has_file(p, one->id, "-H") && has_file(p, one->id, "-D"));
+    assert_false(has_file(p, two->id, "-H"));
+    one->place = three->place = 0;
+    m = load(p, one);
+    assert_body(m);
+    message_free(&m);
+    m = load(p, three);
+    assert_true(message_is_nonrecipient(m, "c@x.test"));
+    message_free(&m);
+    message_free(&one);
+    message_free(&two);
+    message_free(&three);
+    close_place(p);
+}
+
+static void nobody_recovers_from_a_daemon_that_lives(void **state)
+{
+    struct place *p = open_place();
+    struct message *m = commit(p, "a@x.test");
+    struct err err = { 0 };
+    int status;
+
+    (void)state;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct exim other = p->exim;
+        other.wal = NULL;
+        _exit(spool_recover(&other, &err) && !has_file(p, m->id, "-H") ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    message_free(&m);
+    close_place(p);
+}
+
+/* Records after one that is torn were never acknowledged. */
+static void a_torn_record_ends_its_segment(void **state)
+{
+    struct place *p = open_place();
+    struct message *one = commit(p, "a@x.test"), *two = commit(p, "b@x.test"), *three = commit(p, "c@x.test");
+    struct err err = { 0 };
+    off_t in_second = (off_t)(two->place % ((uint64_t)WAL_SEGMENT * WAL_SEGMENTS)) + 100;
+
+    (void)state;
+    assert_true(fd_pwrite_all(wal_fd(p->exim.wal), "#", 1, in_second));
+    crash(p);
+    assert_true(spool_recover(&p->exim, &err));
+    assert_true(has_file(p, one->id, "-H"));
+    assert_false(has_file(p, two->id, "-H") || has_file(p, three->id, "-H"));
+    message_free(&one);
+    message_free(&two);
+    message_free(&three);
+    close_place(p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_appended_can_be_read),
+        cmocka_unit_test(the_ring_goes_round_and_stops_before_what_is_live),
+        cmocka_unit_test(too_much_for_a_record_is_refused),
+        cmocka_unit_test(live_ones_are_found),
+        cmocka_unit_test(a_process_that_is_killed_does_no_harm),
+        cmocka_unit_test(one_process_at_a_time_has_a_message),
+        cmocka_unit_test(a_message_lives_in_the_log_until_it_rests),
+        cmocka_unit_test(what_is_done_stays_done),
+        cmocka_unit_test(a_crash_brings_what_is_live_to_files),
+        cmocka_unit_test(nobody_recovers_from_a_daemon_that_lives),
+        cmocka_unit_test(a_torn_record_ends_its_segment),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
