@@ -24,6 +24,7 @@ struct deliver_options {
     bool queue_smtp;           /* -odqs, the first pass of -qq: remote addresses are only noted */
     bool rest_only;            /* no delivery: it gets its files */
     bool give_up;              /* -Mg */
+    bool pretend;              /* -N: transports are not run */
     const char *give_up_by;    /* login for the log */
 };
 

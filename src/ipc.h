@@ -75,7 +75,8 @@ enum {
     IPC_QUEUE_RUN = 4,
     IPC_LOCAL_ONLY = 8,
     IPC_QUEUE_SMTP = 16,
-    IPC_REST = 32, /* files, no delivery */
+    IPC_REST = 32,    /* files, no delivery */
+    IPC_PRETEND = 64, /* -N */
 };
 struct ipc_deliver {
     char id[MSGID_LEN + 1];

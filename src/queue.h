@@ -22,7 +22,7 @@ int queue_list(struct exim *e, unsigned flags, const char *const *ids, int nids)
 int queue_count(struct exim *e);                                                 /* -bpc */
 
 struct queue_run_options {
-    bool force, force_frozen, local_only, first_only /* qi */, two_stage /* qq */;
+    bool force, force_frozen, local_only, first_only /* qi */, two_stage /* qq */, pretend /* -N */;
     const char *recipient_text, *sender_text; /* -R -S */
     bool recipient_regex, sender_regex;
     const char *start_id, *stop_id;

@@ -87,6 +87,7 @@ static struct ipc_record deliver_one(struct exim *e, const struct ipc_deliver *j
         .local_only = job->flags & IPC_LOCAL_ONLY,
         .queue_smtp = job->flags & IPC_QUEUE_SMTP,
         .rest_only = job->flags & IPC_REST,
+        .pretend = job->flags & IPC_PRETEND,
     };
     struct ipc_record r = { .kind = IPC_REPORT };
 

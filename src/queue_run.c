@@ -164,7 +164,7 @@ long queue_run_limit(struct exim *e)
 unsigned queue_run_flags(const struct queue_run_options *o)
 {
     return IPC_QUEUE_RUN | (o->force ? IPC_FORCE : 0u) | (o->force_frozen ? IPC_FORCE_FROZEN : 0u) |
-           (o->local_only ? IPC_LOCAL_ONLY : 0u);
+           (o->local_only ? IPC_LOCAL_ONLY : 0u) | (o->pretend ? IPC_PRETEND : 0u);
 }
 
 /* A worker for each few messages: a short queue is delivered in order. */

@@ -29,7 +29,8 @@ bool cmd_check_ids(const struct cmd_line *c, int count)
 int cmd_M(struct exim *e, const struct cmd_line *c)
 {
     bool force = strcmp(c->mode->name, "M") == 0;
-    const struct deliver_options o = { .force = force, .force_frozen = force };
+    const struct deliver_options o = { .force = force, .force_frozen = force,
+                                       .pretend = c->receive.no_delivery };
 
     if (!cmd_check_ids(c, c->nargs))
         return EXIT_FAILURE;

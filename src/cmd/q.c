@@ -11,6 +11,7 @@ int cmd_q(struct exim *e, const struct cmd_line *c)
 {
     struct queue_run_options o = c->queue;
 
+    o.pretend = c->receive.no_delivery;
     if (c->nargs > 0 && !cmd_check_ids(c, c->nargs))
         return EXIT_FAILURE;
     if (c->nargs > 0)

@@ -35,6 +35,7 @@ bool deliver_same_headers(const struct address *a, const struct address *b);
 
 /* ---- settle.c: what became of an address ---- */
 /* After a transport or the router gave a result: logs it, files it, counts its parents down. */
+bool deliver_pretends(const struct delivery *d); /* -N */
 void deliver_settle(struct delivery *d, struct address *addr);
 void deliver_settle_all(struct delivery *d, struct address *list);
 /* The address needs no more attention, now or in any later run. */

@@ -91,6 +91,16 @@ static struct group *take_group(struct delivery *d)
     return g;
 }
 
+/* -N */
+static void pretend(struct transport_call *call)
+{
+    transport_set_all(call, RC_OK, 0, NULL, NULL);
+    for (struct address *addr = call->addrs; addr != NULL; addr = addr->next) {
+        addr->host_used = addr->host_list;
+        addr->confirmation = "delivery bypassed by -N option";
+    }
+}
+
 static void run_transport(struct delivery *d, struct group *g)
 {
     const struct transport *t = g->first->transport;
@@ -98,8 +108,12 @@ static void run_transport(struct delivery *d, struct group *g)
     struct transport_call call;
     int64_t start = tod_monotonic_ms();
 
-    if (deliver_prepare(d, t, g->first, &call, &ctx))
-        t->driver->deliver(t, &call);
+    if (deliver_prepare(d, t, g->first, &call, &ctx)) {
+        if (deliver_pretends(d))
+            pretend(&call);
+        else
+            t->driver->deliver(t, &call);
+    }
     for (struct address *addr = g->first; addr != NULL; addr = addr->next)
         addr->delivery_ms = tod_monotonic_ms() - start;
 }

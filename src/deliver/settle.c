@@ -58,7 +58,7 @@ static void settle(struct delivery *d, struct address *addr, const char *mark)
     addr->last_attempt = d->now;
     switch (addr->result.rc) {
     case RC_OK:
-        deliver_log_success(d, addr, mark);
+        deliver_log_success(d, addr, deliver_pretends(d) ? "*>" : mark);
         succeeded(d, addr);
         break;
     case RC_FAIL:
@@ -68,6 +68,11 @@ static void settle(struct delivery *d, struct address *addr, const char *mark)
         deferred(d, addr);
         break;
     }
+}
+
+bool deliver_pretends(const struct delivery *d)
+{
+    return d->message->dont_deliver || d->options->pretend;
 }
 
 void deliver_settle(struct delivery *d, struct address *addr)

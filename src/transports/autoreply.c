@@ -203,10 +203,9 @@ static void autoreply_deliver(const struct transport *base, struct transport_cal
             return;
         if (!sent && !autoreply_print(&run, &text))
             return;
-        if (!sent) {
+        if (!sent)
             submit(&run, buf_cstr(&text));
-            autoreply_log(&run);
-        }
+        autoreply_log(&run, sent);
     }
     transport_set_all(call, RC_OK, 0, "2.0.0", NULL);
 }

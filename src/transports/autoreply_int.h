@@ -45,6 +45,6 @@ bool autoreply_once(struct autoreply_run *run, bool *sent);
 /* The whole message. False: result set. */
 bool autoreply_print(struct autoreply_run *run, struct buf *out);
 /* One entry in the log file; trouble with it is none of the message's. */
-void autoreply_log(struct autoreply_run *run);
+void autoreply_log(struct autoreply_run *run, bool sent_before);
 
 #endif

@@ -158,7 +158,7 @@ bool autoreply_print(struct autoreply_run *run, struct buf *out)
     return !out->full || autoreply_defer(run, EFBIG, "the message from %s transport is too long", run->t->base.name);
 }
 
-void autoreply_log(struct autoreply_run *run)
+void autoreply_log(struct autoreply_run *run, bool sent_before)
 {
     const struct transport_reply *r = &run->r;
     struct buf b = buf_init(run->arena, LOG_MAX);
@@ -169,12 +169,16 @@ void autoreply_log(struct autoreply_run *run)
     if (fd < 0)
         return;
     buf_printf(&b, "%s\n", tod_print(run->arena, TOD_LOG, tod_now()));
-    put_field(&b, "  From", r->from);
-    put_field(&b, "  To", r->to);
-    put_field(&b, "  Cc", r->cc);
-    put_field(&b, "  Bcc", r->bcc);
-    put_field(&b, "  Reply-To", r->reply_to);
-    put_field(&b, "  Subject", r->subject);
+    if (sent_before) {
+        buf_printf(&b, "  previously sent to %.200s\n", cstr_printable(run->arena, r->to, false));
+    } else {
+        put_field(&b, "  From", r->from);
+        put_field(&b, "  To", r->to);
+        put_field(&b, "  Cc", r->cc);
+        put_field(&b, "  Bcc", r->bcc);
+        put_field(&b, "  Reply-To", r->reply_to);
+        put_field(&b, "  Subject", r->subject);
+    }
     bool ok = fd_write_all(fd, b.p, b.len);
     (void)ok;
     fd_close(fd);
