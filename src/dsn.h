@@ -16,6 +16,7 @@
 
 struct arena;
 struct delivery;
+struct dsn_language;
 struct expand_ctx;
 
 /* ---- parameters of MAIL and RCPT; false: *why is the text after "501 " ---- */
@@ -56,6 +57,7 @@ struct dsn_report {
     enum dsn_ret ret;
     const struct message *original;
     bool utf8;              /* message/global forms are wanted */
+    const struct dsn_language *language; /* NULL: English; set while it is printed */
     const char *message_id;
     const struct str *output_texts;  /* of pipes (return_output), ends with p NULL; or NULL */
     const char *const *output_names; /* the pipes' addresses, beside them */

@@ -11,7 +11,7 @@
 #include "message.h"
 #include "parse.h"
 
-enum { REPORT_MAX = 256 * 1024 * 1024, BASE64_LINE = 76 };
+enum { REPORT_MAX = 256 * 1024 * 1024, BASE64_LINE = 76, LINE_HARD = 900 };
 
 struct seven {
     struct arena *a;
@@ -78,7 +78,11 @@ static void add_status_line(struct seven *s, struct str line)
     for (size_t i = 0; i < ARRAY_LEN(addresses); i++)
         if (cstr_istarts(text, addresses[i])) {
             size_t n = strlen(addresses[i]);
-            buf_printf(s->out, "%.*s%s\n", (int)n, text, parse_unitext_encode(s->a, text + n));
+            const char *p = parse_unitext_encode(s->a, text + n);
+            buf_printf(s->out, "%.*s%.*s", (int)n, text, LINE_HARD, p);
+            for (size_t at = LINE_HARD; at < strlen(p); at += LINE_HARD)
+                buf_printf(s->out, "\n %.*s", LINE_HARD, p + at);
+            buf_add_char(s->out, '\n');
             return;
         }
     add_ascii(s, line, false);

@@ -10,6 +10,7 @@
 #include "base/tod.h"
 #include "config/config.h"
 #include "deliver.h"
+#include "dsn_language.h"
 #include "exim.h"
 #include "expand.h"
 #include "header.h"
@@ -131,7 +132,7 @@ static void add_headers(struct expand_ctx *ctx, const struct dsn_report *r, cons
     if (reply_to != NULL)
         buf_printf(out, "Reply-To: %s\n", reply_to);
     buf_printf(out, "Auto-Submitted: auto-%s\n", r->kind == DSN_REPORT_SUCCESS ? "generated" : "replied");
-    const char *to = header_address(ctx, true, r->to);
+    const char *to = !r->utf8 && dsn_has_8bit(r->to, strlen(r->to)) ? NULL : header_address(ctx, true, r->to);
     buf_printf(out, "From: %s\nTo: %s\n", from_text(ctx), to == NULL ? "undisclosed-recipients:;" : to);
     add_references(ctx, r, out);
     buf_printf(out, "Content-Type: multipart/report; report-type=%sdelivery-status; boundary=%s\n"
@@ -183,8 +184,9 @@ bool dsn_report_is_utf8(const struct dsn_report *r)
     return m->smtputf8 && found;
 }
 
-bool dsn_report_print(struct expand_ctx *ctx, const struct dsn_report *r, struct buf *out, struct err *err)
+bool dsn_report_print(struct expand_ctx *ctx, const struct dsn_report *report, struct buf *out, struct err *err)
 {
+    struct dsn_report with_language = *report, *r = &with_language;
     const struct main_options *o = &ctx->exim->config->main;
     struct dsn_template t = { 0 };
     struct returned ret = choose_returned(ctx, r);
@@ -194,6 +196,9 @@ bool dsn_report_print(struct expand_ctx *ctx, const struct dsn_report *r, struct
         dsn_template_read(ctx, "bounce_message_file", o->bounce_message_file, &t);
     else if (r->kind == DSN_REPORT_DELAY)
         dsn_template_read(ctx, "warn_message_file", o->warn_message_file, &t);
+    r->language = dsn_language_choose(ctx, r);
+    if (r->language != NULL)
+        dsn_language_apply(ctx, r->language, r, &t);
     dsn_text_print(ctx, r, &t, &text);
     if (!dsn_return_print(ctx, r, ret.full, ret.info, &back, err))
         return false;
@@ -201,7 +206,10 @@ bool dsn_report_print(struct expand_ctx *ctx, const struct dsn_report *r, struct
     const char *boundary = make_boundary(ctx, &text, &back);
     add_headers(ctx, r, &t, boundary, out);
     bool eight = dsn_has_8bit(text.p, text.len);
-    part_head(out, boundary, eight ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii", eight);
+    const char *type = eight ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii";
+    if (r->language != NULL)
+        type = arena_printf(ctx->arena, "%s\nContent-Language: %s", type, dsn_language_tag(r->language));
+    part_head(out, boundary, type, eight);
     buf_add(out, text.p, text.len);
     part_head(out, boundary, r->utf8 ? "message/global-delivery-status" : "message/delivery-status", r->utf8);
     dsn_status_print(ctx, r, out);

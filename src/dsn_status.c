@@ -8,6 +8,7 @@
 #include "base/tod.h"
 #include "config/config.h"
 #include "deliver.h"
+#include "dsn_language.h"
 #include "exim.h"
 #include "expand.h"
 #include "parse.h"
@@ -90,7 +91,10 @@ static void add_original(struct expand_ctx *ctx, struct buf *out, bool utf8, con
 
     if (value != NULL && is_utf8 && !utf8)
         value = parse_unitext_encode(ctx->arena, value);
-    if (*type != '\0')
+    bool atom = *type != '\0' && strlen(type) < LINE_HARD / 2;
+    for (const char *p = type; *p != '\0'; p++)
+        atom = atom && is_print(*p) && *p != ' ';
+    if (atom)
         add_field(out, utf8, "Original-Recipient", type, value == NULL ? semi + 1 : value);
 }
 
@@ -109,6 +113,19 @@ static bool is_status(const char *s)
 static const char *date(struct expand_ctx *ctx, time_t t)
 {
     return tod_print(ctx->arena, TOD_FULL, (struct timespec){ .tv_sec = t });
+}
+
+/* RFC 6533: in UTF-8; a report in ASCII has it in encoded words. */
+static void add_localized(struct expand_ctx *ctx, struct buf *out, const struct dsn_report *r,
+                          const struct dsn_recipient *rec)
+{
+    const char *text = r->language == NULL || rec->status == NULL
+                           ? NULL : dsn_language_status(ctx, r->language, rec->status);
+
+    if (text != NULL && !r->utf8)
+        text = parse_rfc2047_encode(ctx->arena, cstr_printable(ctx->arena, text, true), "utf-8", true);
+    if (text != NULL)
+        add_field(out, r->utf8, "Localized-Diagnostic", NULL, text);
 }
 
 static void add_recipient(struct expand_ctx *ctx, struct buf *out, const struct dsn_report *r,
@@ -131,6 +148,7 @@ static void add_recipient(struct expand_ctx *ctx, struct buf *out, const struct 
         add_field(out, r->utf8, "Final-Log-ID", NULL, rec->log_id);
     if (rec->will_retry_until != 0 && r->kind == DSN_REPORT_DELAY)
         add_field(out, r->utf8, "Will-Retry-Until", NULL, date(ctx, rec->will_retry_until));
+    add_localized(ctx, out, r, rec);
 }
 
 void dsn_status_print(struct expand_ctx *ctx, const struct dsn_report *r, struct buf *out)

@@ -14,6 +14,7 @@
 #include "cmd/cmd.h"
 #include "config/config.h"
 #include "config/owner.h"
+#include "dsn_language.h"
 #include "exim.h"
 #include "routers/router.h"
 #include "search.h"
@@ -108,7 +109,13 @@ static void print_libraries(struct arena *a)
 
 int cmd_bV(struct exim *e, const struct cmd_line *c)
 {
+    struct err err = { 0 };
+
     (void)c;
+    if (!dsn_language_check(e, &err)) { /* as any other fault of the configuration */
+        fprintf(stderr, "exim: %s\n", err.msg);
+        return EXIT_FAILURE;
+    }
     printf("Exim version %s #%s built %s\n", e->config->main.exim_version,
            build_info_number, build_info_date);
     printf("This is an " EXIM_IMPLEMENTATION ".\n"

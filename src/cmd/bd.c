@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 #include "config/config.h"
 #include "daemon.h"
 #include "dns.h"
+#include "dsn_language.h"
 #include "exim.h"
 #include "readconf.h"
 #include "search.h"
@@ -59,6 +61,11 @@ static struct exim *reload(const struct daemon_options *o, struct err *err)
         arena_destroy(&a);
         return NULL;
     }
+    if (!dsn_language_check(e, err)) {
+        err->msg = arena_strdup(from->exim->arena, err->msg);
+        arena_destroy(&a);
+        return NULL;
+    }
     tod_zone_set(e->config->main.timezone);
     open_all(e);
     return e;
@@ -69,6 +76,13 @@ int cmd_bd(struct exim *e, const struct cmd_line *c)
     struct source from = { c, e };
     struct daemon_options o = c->daemon;
 
+    struct err err = { 0 };
+
+    if (!dsn_language_check(e, &err)) {
+        log_write(e->log, LOG_MAIN | LOG_PANIC, NULL, "%s", err.msg);
+        fprintf(stderr, "exim: %s\n", err.msg);
+        return EXIT_FAILURE;
+    }
     o.listen = strcmp(c->mode->name, "q") != 0 && (o.listen || strncmp(c->mode->name, "bd", 2) == 0);
     o.foreground = o.foreground || strcmp(c->mode->name, "bdf") == 0 || c->debug_set;
     o.argv = c->argv;

@@ -95,6 +95,7 @@ struct main_options {
     bool drop_cr;
     const struct match_list *dsn_advertise_hosts;
     const struct expr *dsn_from;
+    const char *dsn_message_directory;
     bool envelope_to_remove;
     const struct expr *errors_copy;
     const char *errors_reply_to;

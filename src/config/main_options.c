@@ -99,6 +99,7 @@ const struct option main_options_table[] = {
     OPTION_HOST_LIST(M, dsn_advertise_hosts, NULL),
 #endif
     OPTION_EXPAND(M, dsn_from, "Mail Delivery System <Mailer-Daemon@$qualify_domain>"),
+    OPTION_STRING(M, dsn_message_directory, NULL),
     OPTION_BOOL(M, envelope_to_remove, true),
     OPTION_EXPAND(M, errors_copy, NULL),
     OPTION_STRING(M, errors_reply_to, NULL),
