@@ -19,6 +19,7 @@
 #include "base/tod.h"
 #include "cmd/cmd.h"
 #include "cmd/startup.h"
+#include "cmd/submission.h"
 #include "config/config.h"
 #include "dns.h"
 #include "drtables.h"
@@ -249,6 +250,8 @@ int main(int argc, char **argv)
     if (forbidden != NULL)
         stop(forbidden);
     start_debug(e, &c);
+    if (submission_wanted(e, &c))
+        return submission_run(e, &c);
     change_identity(e, &c);
     log_arguments(e, &c);
     return c.mode->run(e, &c);

@@ -104,6 +104,7 @@ const char *proxy_hint(const unsigned char *buf, size_t len);
 /* Result of the negotiation as it is handed from the acceptor to the session. */
 struct proxy_state {
     bool ok;
+    bool late; /* the header came after all, and was logged */
     const char *failure;       /* $proxy_failure: static or arena text; NULL when ok */
     struct proxy_header header; /* when ok; header.tlvs in the session's arena */
     struct str first_bytes;    /* what came instead, for +proxy_fail; at most 64 bytes */

@@ -33,6 +33,7 @@ struct input {
     size_t at, len;
     bool ended;
     long timeout;
+    const struct cmd_line *c;
 };
 
 static bool fill(struct input *in, struct err *err)
@@ -52,6 +53,10 @@ static bool fill(struct input *in, struct err *err)
     in->at = 0;
     in->len = (size_t)got;
     in->ended = got == 0;
+    if (in->ended && in->c->input_ended != NULL && !in->c->input_ended(in->c)) {
+        err->msg = "the sending process has gone";
+        return false;
+    }
     return true;
 }
 
@@ -148,6 +153,7 @@ static int take_in(struct exim *e, const struct cmd_line *c, struct session *s)
     struct input *in = arena_new_obj(m->arena, struct input);
     struct receive_source source = { .read = read_input, .arg = in };
 
+    in->c = c;
     in->lines = lines_new(c->receive.dot_ends ? LINES_END_LOCAL : LINES_END_COUNT);
     in->timeout = c->receive.receive_timeout != 0 ? c->receive.receive_timeout
                                                   : e->config->main.receive_timeout;

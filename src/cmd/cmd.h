@@ -38,6 +38,9 @@ struct cmd_line {
     const char *be_message;               /* -bem */
     const char *dsn_ret, *dsn_envid, *dsn_notify; /* long options */
     bool no_qualify;                      /* -bnq */
+    /* submission.h: is the end of the input the end of the message? NULL: it is. */
+    bool (*input_ended)(const struct cmd_line *c);
+    int control_fd;
 };
 
 enum {

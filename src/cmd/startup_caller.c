@@ -133,14 +133,34 @@ static bool unknown_caller(struct exim *e, struct err *err)
     return true;
 }
 
-bool startup_caller(struct exim *e, const struct cmd_line *c, struct err *err)
+static bool set_originator(struct exim *e, const struct cmd_line *c, struct err *err)
 {
     const struct passwd *pw = getpwuid(e->real_uid);
 
-    set_rights(e);
     if (!(pw != NULL ? known_caller(e, pw) : unknown_caller(e, err)))
         return false;
     if (c->sender_name != NULL)
         e->originator_name = c->sender_name;
     return true;
+}
+
+bool startup_caller(struct exim *e, const struct cmd_line *c, struct err *err)
+{
+    set_rights(e);
+    return set_originator(e, c, err);
+}
+
+bool startup_submitter(struct exim *e, const struct cmd_line *c, uid_t uid, gid_t gid,
+                       struct err *err)
+{
+    const struct config *cfg = e->config;
+
+    e->real_uid = uid;
+    e->real_gid = gid;
+    e->admin = false;
+    e->trusted = uid == 0 || uid == cfg->exim_uid ||
+                 is_listed(uid, cfg->trusted_users, cfg->trusted_user_count);
+    for (size_t i = 0; i < cfg->trusted_group_count; i++)
+        e->trusted = e->trusted || cfg->trusted_groups[i] == gid;
+    return set_originator(e, c, err);
 }

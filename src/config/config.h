@@ -222,6 +222,7 @@ struct main_options {
     bool strict_acl_vars;
     bool strip_excess_angle_brackets;
     bool strip_trailing_dot;
+    const char *submission_socket; /* not Exim's: where ordinary users' programs find the daemon */
     bool syslog_duplication;
     const char *syslog_facility;
     bool syslog_pid;

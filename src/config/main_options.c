@@ -235,6 +235,7 @@ const struct option main_options_table[] = {
     OPTION_BOOL(M, strict_acl_vars, false),
     OPTION_BOOL(M, strip_excess_angle_brackets, false),
     OPTION_BOOL(M, strip_trailing_dot, false),
+    OPTION_STRING(M, submission_socket, NULL),
     OPTION_BOOL(M, syslog_duplication, true),
     OPTION_STRING(M, syslog_facility, NULL),
     OPTION_BOOL(M, syslog_pid, true),

@@ -119,6 +119,10 @@ static void handle_event(struct acceptor *ac, const struct epoll_event *ev)
     case WATCH_SESSION:
         acceptor_session_ready(ac, (struct session_slot *)(void *)w);
         break;
+    case WATCH_SUBMISSIONS:
+        if (!ac->draining)
+            acceptor_take_submissions(ac);
+        break;
     case WATCH_PENDING:
         acceptor_pending_ready(ac, (struct pending *)(void *)w,
                                (ev->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
@@ -144,6 +148,8 @@ static void stop_accepting(struct acceptor *ac)
     ac->draining = true;
     for (size_t i = 0; i < ac->daemon->listener_count; i++)
         (void)fd_close(ac->daemon->listeners[i].fd);
+    if (ac->daemon->submission_fd >= 0)
+        (void)fd_close(ac->daemon->submission_fd);
 }
 
 static void show(struct acceptor *ac)
@@ -176,6 +182,7 @@ static void handle_signals(struct acceptor *ac)
         stop_accepting(ac);
         acceptor_drop_pending(ac);
         acceptor_end_sessions(ac, true);
+        acceptor_end_submissions(ac);
     }
 }
 
@@ -183,7 +190,7 @@ static void loop(struct acceptor *ac)
 {
     struct epoll_event events[EVENTS];
 
-    while (!ac->draining || ac->busy > 0 || ac->pending.count > 0) {
+    while (!ac->draining || ac->busy > 0 || ac->pending.count > 0 || ac->submission_count > 0) {
         int n = epoll_pwait(ac->epoll, events, EVENTS, time_to_wait(ac), &ac->during_wait);
         struct arena_mark mark = arena_mark(ac->scratch);
 
@@ -208,18 +215,25 @@ static void watch_listeners(struct acceptor *ac)
         if (epoll_ctl(ac->epoll, EPOLL_CTL_ADD, ac->daemon->listeners[i].fd, &ev) < 0)
             die("acceptor: epoll: %s", strerror(errno));
     }
+    ac->submission_watch.kind = WATCH_SUBMISSIONS;
+    struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &ac->submission_watch };
+    if (ac->daemon->submission_fd >= 0 &&
+        epoll_ctl(ac->epoll, EPOLL_CTL_ADD, ac->daemon->submission_fd, &ev) < 0)
+        die("acceptor: epoll: %s", strerror(errno));
 }
 
 static void become_acceptor(struct daemon *d)
 {
     struct arena *a = arena_new("acceptor start");
-    int *keep = arena_new_array(a, int, d->listener_count + 2);
+    int *keep = arena_new_array(a, int, d->listener_count + 3);
     size_t n = 0;
 
     for (size_t i = 0; i < d->listener_count; i++)
         keep[n++] = d->listeners[i].fd;
     keep[n++] = d->session_agents[1];
     keep[n++] = d->notices[1];
+    if (d->submission_fd >= 0)
+        keep[n++] = d->submission_fd;
     daemon_become_role(d, "acceptor", keep, n);
     arena_destroy(&a);
 }

@@ -16,7 +16,7 @@
 
 struct arena;
 
-enum watch_kind { WATCH_LISTENER, WATCH_SESSION, WATCH_PENDING };
+enum watch_kind { WATCH_LISTENER, WATCH_SESSION, WATCH_PENDING, WATCH_SUBMISSIONS };
 struct watch { /* what an event of the epoll set is about: the first member of these */
     enum watch_kind kind;
 };
@@ -29,6 +29,12 @@ struct session_slot {
     int64_t idle_since;
     struct ip peer, client; /* while busy: who connected, and for whom */
     struct session_slot *next; /* in the list of idle or free ones */
+};
+
+enum { SUBMISSIONS_MAX = 100, SUBMISSIONS_PER_USER = 10 };
+struct submission { /* a local user's message on its way in: a process of its own */
+    pid_t pid;
+    uid_t uid;
 };
 
 struct pending { /* owes a PROXY header */
@@ -57,6 +63,9 @@ struct acceptor {
     struct session_slot *idle, *free;
     size_t idle_count;
     struct pending_list pending;
+    struct watch submission_watch;
+    struct submission submissions[SUBMISSIONS_MAX];
+    size_t submission_count;
     bool draining;
     double load;
     int64_t load_checked, tls_checked;
@@ -89,6 +98,11 @@ void acceptor_reap(struct acceptor *ac); /* after SIGCHLD */
 void acceptor_trim_sessions(struct acceptor *ac);
 void acceptor_end_sessions(struct acceptor *ac, bool busy_too);
 size_t acceptor_count(const struct acceptor *ac, const struct ip *ip, bool client);
+
+/* ---- submissions.c ---- */
+void acceptor_take_submissions(struct acceptor *ac);
+bool acceptor_submission_ended(struct acceptor *ac, pid_t pid); /* false: it was none */
+void acceptor_end_submissions(struct acceptor *ac);
 
 /* ---- limits.c: each sends the 421, logs and closes when it refuses ---- */
 bool acceptor_admits(struct acceptor *ac, const struct arrival *in);

@@ -162,6 +162,8 @@ static void close_unused(const struct daemon *old, const struct daemon *now)
     for (size_t i = 0; i < old->listener_count; i++)
         if (!is_listener_of(now, old->listeners[i].fd))
             (void)fd_close(old->listeners[i].fd);
+    if (old->submission_fd >= 0 && old->submission_fd != now->submission_fd)
+        (void)fd_close(old->submission_fd);
 }
 
 static struct daemon *daemon_for(const struct daemon *old, struct err *err)
@@ -261,6 +263,7 @@ static void stop(struct broker_state *s)
     for (size_t i = 0; i < s->daemon->listener_count; i++)
         (void)fd_close(s->daemon->listeners[i].fd);
     s->daemon->listener_count = 0;
+    daemon_submission_close(s->daemon);
     remove_pid_file(s->daemon);
     signal_role(s, ROLE_ACCEPTOR, SIGTERM);
 }

@@ -31,6 +31,8 @@ struct daemon {
     const struct daemon_options *options;
     struct listener *listeners;
     size_t listener_count;
+    int submission_fd;    /* submission_socket; -1: none */
+    const char *submission_path;
     int notices[2];       /* [0] the queue reads, [1] everybody writes: ipc.h, IPC_NOTICE */
     int queue_agents[2];  /* [0] the broker reads requests for agents, [1] the queue's */
     struct proxy_counts *proxy_counts; /* shared memory; NULL: nothing is counted */
@@ -46,6 +48,10 @@ bool daemon_listen(struct exim *e, struct arena *a, const struct daemon *old, st
     MUST_USE;
 /* "port 25 (IPv4) and for SMTPS on ..." */
 const char *daemon_listen_text(struct arena *a, const struct daemon *d);
+
+/* ---- submissions.c: the socket for ordinary users' messages ---- */
+bool daemon_submission_listen(const struct daemon *old, struct daemon *d, struct err *err) MUST_USE;
+void daemon_submission_close(struct daemon *d); /* and removes it */
 
 /* ---- roles: what a fork of the broker becomes ---- */
 void daemon_acceptor(struct daemon *d) NORETURN;

@@ -133,6 +133,7 @@ bool daemon_listen(struct exim *e, struct arena *a, const struct daemon *old, st
     size_t count;
 
     d->listener_count = 0;
+    d->submission_fd = -1;
     if (!d->options->listen)
         return true;
     if (!host_listen_addresses(e, a, d->options->oX, &list, &count, err))
@@ -146,7 +147,12 @@ bool daemon_listen(struct exim *e, struct arena *a, const struct daemon *old, st
             return false;
         }
     }
-    return d->listener_count > 0 || err_set(err, a, "no address to listen on");
+    if (d->listener_count == 0)
+        return err_set(err, a, "no address to listen on");
+    if (daemon_submission_listen(old, d, err))
+        return true;
+    close_new(old, d);
+    return false;
 }
 
 /* ---- in words ---- */

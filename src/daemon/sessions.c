@@ -180,12 +180,15 @@ void acceptor_reap(struct acceptor *ac)
     int status;
     pid_t pid;
 
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (acceptor_submission_ended(ac, pid))
+            continue;
         for (size_t i = 0; i < ac->slot_count; i++)
             if (ac->slots[i]->pid == pid && ac->slots[i]->busy) {
                 log_loss(ac, ac->slots[i], status);
                 ac->slots[i]->pid = 0;
             }
+    }
 }
 
 static void unlink_idle(struct acceptor *ac, const struct session_slot *s)

@@ -80,3 +80,17 @@ void smtp_proxy_begin(struct session *s)
     }
     (void)session_host_name(s);
 }
+
+void smtp_proxy_refused(struct session *s, const char *line)
+{
+    /* Version 2 begins with empty lines and one that is a NUL, shown as "?". */
+    bool header = cstr_starts(line, "PROXY ") || strcmp(line, "?") == 0;
+
+    if (!header || s->proxy == NULL || s->proxy->late || !log_wants(s->exim->log, L_proxy_fail))
+        return;
+    s->proxy->late = true;
+    log_write(s->exim->log, LOG_MAIN, NULL,
+              "PROXY header of %s came after the banner, too late (does the balancer send it with the "
+              "client's first data? AWS NLB: set header_placement to on_first_ack)",
+              session_host_and_ident(s, true, true));
+}

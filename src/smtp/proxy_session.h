@@ -15,6 +15,8 @@ void smtp_proxy_adopt(struct session *s, const struct smtp_peer *peer);
 void smtp_proxy_believe_tls(struct session *s);
 /* The client's name, whatever host_lookup says; and the one line of +proxy_fail. */
 void smtp_proxy_begin(struct session *s);
+/* A command line after a failure: is it the header? Said once, for +proxy_fail. */
+void smtp_proxy_refused(struct session *s, const char *line);
 #else
 static inline void smtp_proxy_adopt(struct session *s, const struct smtp_peer *peer)
 {
@@ -24,6 +26,11 @@ static inline void smtp_proxy_adopt(struct session *s, const struct smtp_peer *p
 static inline void smtp_proxy_begin(struct session *s)
 {
     (void)s;
+}
+static inline void smtp_proxy_refused(struct session *s, const char *line)
+{
+    (void)s;
+    (void)line;
 }
 #endif
 

@@ -4,6 +4,7 @@
 #include "base/ctype.h"
 #include "base/str.h"
 #include "exim.h"
+#include "smtp/proxy_session.h"
 #include "smtp/smtp_int.h"
 
 /* When a command must come last of a group (RFC 2920 section 3.1). */
@@ -119,6 +120,7 @@ static bool proxy_allows(struct smtp_state *st, const struct verb *v)
     if (!st->s->proxy_failed ||
         (v != NULL && v->run == smtp_cmd_quit && *st->argument == '\0'))
         return true;
+    smtp_proxy_refused(st->s, st->command);
     smtp_reply(st, "503 Command refused, required Proxy negotiation failed");
     return false;
 }

@@ -7,6 +7,7 @@ import ssl
 class Smtp:
     def __init__(self, port, host="127.0.0.1", source=None, before=b"", timeout=30, greet=True):
         self.sock = socket.create_connection((host, port), timeout, source_address=source)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
         if before:
             self.sock.sendall(before)
@@ -42,6 +43,10 @@ class Smtp:
 
     def starttls(self, context=None):
         self.ok("STARTTLS")
+        self.starttls_now(context)
+
+    def starttls_now(self, context=None):
+        """The handshake, after the server has agreed to it."""
         if context is None:
             context = ssl.create_default_context()
             context.check_hostname = False

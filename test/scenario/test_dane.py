@@ -1,6 +1,7 @@
 """DANE (RFC 7672): what TLSA records make of a delivery, with a DNS server that says its answers are validated."""
 
 import hashlib
+import ssl
 import subprocess
 
 import pytest
@@ -52,9 +53,9 @@ def tlsa(cert, usage, selector=1, matching=1):
 def case(site):
     made = []
 
-    def make(both, records=(), options="", ad=True, broken=False, cname=False, starttls=True):
+    def make(both, records=(), options="", ad=True, broken=False, cname=False, starttls=True, **changes):
         sink = Sink(["PIPELINING", *(["STARTTLS"] if starttls else [])],
-                    context=server_context(both) if both else None)
+                    context=server_context(both, **changes) if both else None)
         zone = {"out.test": [("MX", "10 mx.out.test.")], "mx.out.test": [("A", "127.0.0.1")]}
         if cname:
             zone["mx.out.test"] = [("CNAME", "real.host.test.")]
@@ -133,6 +134,14 @@ def test_hosts_require_dane(case, ca):
     assert "DANE error: the host's address was not validated by DNSSEC" in log and not sink.messages, log
     log, sink = case(both, [tlsa(ca.dir / "req.pem", 3)], "hosts_require_dane = *")
     assert "CV=dane" in log
+
+
+def test_ciphers_of_dane(case, ca):
+    both = ca.leaf("ciphers", ["mx.out.test"])
+    options = "tls_require_ciphers = ECDHE-ECDSA-AES256-GCM-SHA384\n  dane_require_tls_ciphers = ECDHE-ECDSA-AES128-GCM-SHA256"
+    record, tls12 = tlsa(ca.dir / "ciphers.pem", 3), ssl.TLSVersion.TLSv1_2
+    assert "X=TLSv1.2:ECDHE-ECDSA-AES128-GCM-SHA256:128 CV=dane" in case(both, [record], options, maximum_version=tls12)[0]
+    assert "X=TLSv1.2:ECDHE-ECDSA-AES256-GCM-SHA384:256 CV=no" in case(both, [record], options, ad=False, maximum_version=tls12)[0]
 
 
 def test_hosts_try_dane_off(case, ca):

@@ -60,10 +60,13 @@ def pki(tmp_path_factory):
 def case(site, pki):
     made = []
 
-    def make(names, options="", retry="* * F,1h,15m", cn="mx.cn.test", groups=None, **changes):
+    def make(names, options="", retry="* * F,1h,15m", cn="mx.cn.test", groups=None, client_ca=None, **changes):
         context = server_context(pki.leaf("leaf", names, cn), **changes)
         if groups:
             context.set_ecdh_curve(groups)
+        if client_ca:
+            context.load_verify_locations(client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
         sink, dns = Sink(["STARTTLS"], context=context), DnsServer({"mx.out.test": [("A", "127.0.0.1")]})
         made.extend((sink, dns))
         e = site(CONFIG, sink=sink.port, ca=pki.cert, options=options, retry=retry, dns=dns)
@@ -105,6 +108,13 @@ def test_certextract_and_variables_on_the_way(case):
     assert int(got["X-after"]) > 1700000000 and got["X-algorithm"] == "ecdsa-with-SHA256" and got["X-no"] == "nothing"
     assert re.fullmatch("[0-9A-F]{64}", got["X-sha"]) and got["X-verified"] == "1" and got["X-name"] == "mx.out.test"
     assert got["X-cipher"] == "TLSv1.3:TLS_AES_256_GCM_SHA384:256" and got["X-bits"] == "256" and got["X-sni"] == "mx.out.test"
+
+
+def test_the_clients_own_certificate(case, pki):
+    own = pki.leaf("client", cn="mail.here.test")
+    for options, good in ((f"tls_certificate = {own}\n  tls_privatekey = {own}", True), ("", False)):
+        e, sink = case(["mx.out.test"], options, client_ca=pki.cert)
+        assert bool(sink.messages) is good and ("defer" in e.mainlog().rsplit("<= alice", 1)[1]) is not good, e.mainlog()
 
 
 def test_curves(case):

@@ -25,7 +25,7 @@ class Story:
             for place in places:
                 whole, pieces = e.copies(place, tag)
                 if taken[tag] == "yes":
-                    assert whole >= 1, f"{tag}: was taken, but {place} has nothing"
+                    assert whole >= 1, f"{tag}: was taken, but {place} has nothing whole ({pieces} pieces, {len(e.sink.messages)} at the sink)"
                 if taken[tag] == "no":
                     assert whole == 0, f"{tag}: was refused, but {place} has it"
                 assert pieces == 0, f"{tag}: {place} has pieces of it"

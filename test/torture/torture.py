@@ -112,7 +112,7 @@ class Control(ctypes.Structure):
     _fields_ = [("fault", ctypes.c_uint32), ("armed", ctypes.c_uint32), ("sticky", ctypes.c_uint32),
                 ("recording", ctypes.c_uint32), ("counter", ctypes.c_int64), ("target", ctypes.c_int64),
                 ("activity", ctypes.c_int64), ("fired", ctypes.c_uint32), ("lock", ctypes.c_uint32),
-                ("used", ctypes.c_int64), ("size", ctypes.c_int64), ("call", ctypes.c_char * 32),
+                ("used", ctypes.c_int64), ("size", ctypes.c_int64), ("load", ctypes.c_double), ("call", ctypes.c_char * 32),
                 ("root", ctypes.c_char * 512)]
 
 
@@ -130,7 +130,7 @@ class Victim(Exim):
         with open(self.shm, "r+b") as f:
             self.map = mmap.mmap(f.fileno(), 0)
         self.control = Control.from_buffer(self.map)
-        self.control.size = record_size
+        self.control.size, self.control.load = record_size, -1
         self.sink = Sink()
         super().__init__(self.top / "exim", config.replace("{main}", main), sink=self.sink.port, **words)
         self.control.root = str(self.dir).encode()
