@@ -1,6 +1,7 @@
 """Shows the figures, and writes them to doc/dev/benchmarks.md."""
 
-UNITS = {"rate": "/s", "cpu": "ms CPU", "mb": "MB/s", "memory": "KiB", "ms": "ms", "handshake": "ms CPU"}
+UNITS = {"rate": "/s", "cpu": "ms CPU", "mb": "MB/s", "memory": "KiB", "ms": "ms", "bpc": "ms -bpc", "bp": "ms -bp",
+         "run": "ms -q", "start": "ms start"}
 
 
 def number(value):

@@ -121,7 +121,6 @@ local_interfaces = 127.0.0.1
 daemon_smtp_ports = {port} : {proxy_port}
 hosts_proxy = ${if eq{$received_port}{{proxy_port}}{*}{}}
 acl_smtp_rcpt = accept
-host_lookup =
 smtp_accept_max = 0
 smtp_accept_queue_per_connection = 0
 smtp_connect_backlog = 128
@@ -168,6 +167,7 @@ class AnyExim(Server):
 
     def write_config(self, etc, user, group, var, mail, seen=None):
         """The configuration and its files go to `etc`, which the server sees as `seen`."""
+        self.seen_var = var
         words = {"settings": self.settings(), "var": var, "etc": seen or etc, "mail": mail, "user": user,
                  "group": group, "port": self.port, "proxy_port": self.proxy_port, "sink": self.sink,
                  "box": self.box}
@@ -182,13 +182,26 @@ class AnyExim(Server):
     def daemon(self):
         return [*self.exim, "-bdf"]
 
-    def run(self, *args, **more):
-        """A command-line mode; its standard output."""
-        return self.popen(*self.exim, *args, stdout=subprocess.PIPE, text=True, **more)
+    def run(self, *args, before=()):
+        """A command-line mode, perhaps under another program; its standard output."""
+        user, program = self.exim[:-self.own_words], self.exim[-self.own_words:]
+        with self.popen(*user, *before, *program, *args, stdout=subprocess.PIPE, text=True) as p:
+            out = p.communicate()[0]
+        if p.returncode != 0:
+            raise AssertionError(f"{self.title} {args}: status {p.returncode}: {out}")
+        return out
+
+    def spool_as_user(self, *command):
+        """A program that works on the spool; {} in its arguments is the spool's folder."""
+        user = self.exim[:-self.own_words]
+        with self.popen(*user, *(str(c).replace("{}", f"{self.seen_var}/spool/bench") for c in command)) as p:
+            if p.wait() != 0:
+                raise AssertionError(f"{command} failed")
 
 
 class Ours(AnyExim):
     name, title, box = "ours", "this server", "$local_part"
+    own_words = 3  # at the end of .exim
 
     def prepare(self):
         self.var, self.mail = self.dir, self.dir / "mail"
@@ -207,7 +220,7 @@ class Ours(AnyExim):
         return {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []}
 
     def version(self):
-        return self.run("-bV").communicate()[0].split("\n")[0]
+        return self.run("-bV").split("\n")[0]
 
 
 class Packaged(Server):
@@ -256,6 +269,7 @@ class Packaged(Server):
 class DebianExim(AnyExim, Packaged):
     name, title = "exim", "Exim"
     box = "$local_part_data"  # a later Exim takes no file name from what a client said
+    own_words = 1
     packages, binary = ["exim4-daemon-heavy", "exim4-base", "exim4-config", "libnss-wrapper"], "usr/sbin/exim4"
 
     def configure(self):
@@ -360,6 +374,22 @@ class OpenSmtpd(Packaged):
 
     def daemon(self):
         return ["/usr/sbin/smtpd", "-d"]
+
+
+class BareTls(Server):
+    """What a handshake costs without a mail server around it."""
+
+    name, title = "openssl", "bare OpenSSL"
+
+    def daemon(self):
+        subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", self.dir / "baretls", HERE / "baretls.c", "-lssl", "-lcrypto"],
+                       check=True)
+        return [self.dir / "baretls", self.port, self.tls]
+
+    def greets(self):
+        """the greeting"""
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", self.port)) == 0
 
 
 ALL = (Ours, Postfix, OpenSmtpd, DebianExim)

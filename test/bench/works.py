@@ -2,12 +2,15 @@
 
 import os
 import subprocess
+import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import Callable
 
 from exim import wait_until
-from measure import settle
+from measure import pss, settle
+from servers import HERE, BareTls
 
 
 @dataclass
@@ -19,6 +22,7 @@ class Work:
     arguments: dict = field(default_factory=dict)
     server: dict = field(default_factory=dict)  # how it is set up
     only: tuple = ()  # names of servers, if not all
+    also: tuple = ()  # further servers, for this work only
     reached: Callable = None  # {server: {measure: median}} -> bool
 
 
@@ -44,9 +48,8 @@ def _arrived(folders):
     return sum(len(os.listdir(f)) for f in folders if f.exists())
 
 
-def local(bench, server, connections, each, size=4096):
-    count = bench.scale(3000 if connections > 1 else 1000)
-    count = min(count, bench.scale(600)) if server.name == "exim" else count
+def local(bench, server, connections, each, size=4096, count=0):
+    count = count or bench.scale(600 if server.name == "exim" else 3000 if connections > 1 else 1000)
     box = [server.mailbox()]
     target = _arrived(box) + count
     return _measured(
@@ -55,9 +58,8 @@ def local(bench, server, connections, each, size=4096):
         lambda: _arrived(box) >= target)
 
 
-def relay(bench, server, connections, each, size=4096):
-    count = bench.scale(3000 if connections > 1 else 1000)
-    count = min(count, bench.scale(600)) if server.name == "exim" else count
+def relay(bench, server, connections, each, size=4096, count=0):
+    count = count or bench.scale(600 if server.name == "exim" else 3000 if connections > 1 else 1000)
     target = bench.taken() + count
     return _measured(
         server, count,
@@ -73,15 +75,138 @@ def connect(bench, server, proxy):
     return {"rate": count / seconds, "cpu": (settle(server.account) - cpu) / count * 1000}
 
 
-def times(factor, rival):
+def tls(bench, server):
+    count = bench.scale(1500 if server.name != "exim" else 500)
+    cpu = settle(server.account)
+    seconds, _ = _load(bench, server, "-T", "-c", 10, "-n", count)
+    return {"rate": count / seconds, "cpu": (settle(server.account) - cpu) / count * 1000}
+
+
+def idle(bench, server):
+    count = bench.scale(2000)
+    settle(server.account)
+    before = pss(server.process.pid)
+    with subprocess.Popen([bench.load, "-p", str(server.port), "-c", str(count), "-H", "600"], text=True,
+                          stdout=subprocess.PIPE) as load:
+        load.stdout.readline()
+        settle(server.account)
+        after = pss(server.process.pid)
+        load.terminate()
+    settle(server.account)
+    return {"memory": (after - before) / count}
+
+
+class Peak(threading.Thread):
+    """The most memory that a server takes, looked at again and again."""
+
+    def __init__(self, pid):
+        super().__init__(daemon=True)
+        self.pid, self.top, self.going = pid, 0, True
+
+    def run(self):
+        while self.going:
+            self.top = max(self.top, pss(self.pid))
+            time.sleep(0.05)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.going = False
+        self.join()
+
+
+def big(bench, server, work):
+    size, connections, count = 25_000_000, 4, 8
+    before = pss(server.process.pid)
+    with Peak(server.process.pid) as peak:
+        got = work(bench, server, connections, 2, size, count)
+    return {"mb": got["rate"] * size / 1e6, "memory": (peak.top - before) / connections}
+
+
+def many(bench, server, domain):
+    """One message to a thousand recipients, some times."""
+    recipients, count = 1000, 1 if bench.quick else 3
+    boxes = [server.mailbox(f"u{n}") for n in range(recipients)]
+    place = (lambda: _arrived(boxes)) if domain == "bench.test" else bench.taken_recipients
+    target = place() + recipients * count
+    return _measured(server, recipients * count,
+                     lambda: _load(bench, server, "-c", 1, "-n", count, "-m", count, "-r", recipients, "-d", domain),
+                     lambda: place() >= target)
+
+
+def _fill_queue(bench, server, count):
+    """Messages for the relay at rest in the queue. For both Exims: the server stopped, one message multiplied."""
+    if server.name == "postfix":
+        server.inside("postconf", "-e", "defer_transports=smtp")
+        server.inside("postfix", "reload")
+    elif server.name == "opensmtpd":
+        server.inside("smtpctl", "pause", "mta")
+    else:
+        _load(bench, server, "-n", 1, "-d", "remote.test")
+        server.stop()
+        server.spool_as_user(sys.executable, HERE / "multiply", "{}/input", count)
+        return
+    _load(bench, server, "-c", 10, "-n", count, "-m", 100, "-d", "remote.test")
+    settle(server.account)
+
+
+def queue_list(bench, server):
+    """A queue of messages whose relay does not answer: -bpc, -bp, start, a run that finds nothing due."""
+    count = bench.scale(100000 if server.name == "ours" else 10000)
+    _load(bench, server, "-n", 1, "-d", "remote.test")
+    server.stop()
+    server.run("-q")
+    server.spool_as_user(sys.executable, HERE / "multiply", "{}/input", count)
+    found = {}
+    for name, args in (("bpc", ["-bpc"]), ("bp", ["-bp"]), ("run", ["-q"])):
+        start = time.monotonic()
+        server.run(*args)
+        found[name] = (time.monotonic() - start) * 1000
+    start = time.monotonic()
+    server.start()
+    found["start"] = (time.monotonic() - start) * 1000
+    settle(server.account, seconds=30)
+    return found
+
+
+def queue_run(bench, server):
+    count = bench.scale({"ours": 10000, "exim": 1000}.get(server.name, 3000))
+    _fill_queue(bench, server, count)
+    target, start = bench.taken() + count, time.monotonic()
+    if server.name == "postfix":
+        server.inside("postconf", "-e", "defer_transports=")
+        server.inside("postfix", "reload")
+        server.inside("postqueue", "-f")
+    elif server.name == "opensmtpd":
+        server.inside("smtpctl", "resume", "mta")
+    else:
+        server.run("-q")
+    wait_until(lambda: bench.taken() >= target, 300, 0.01)
+    return {"rate": count / (time.monotonic() - start)}
+
+
+def start(bench, server, args):
+    out = server.run(*args, before=[bench.repeat, 20 if bench.quick else 200])
+    wall, cpu = map(float, out.split())
+    return {"ms": wall, "cpu": cpu}
+
+
+def times(factor, rival, measure="rate"):
     """At least `factor` times the rate of `rival`."""
-    return lambda r: rival not in r or r["ours"]["rate"] >= factor * r[rival]["rate"]
+    return lambda r: rival not in r or r["ours"][measure] >= factor * r[rival][measure]
+
+
+def at_most(**limits):
+    return lambda r: all(r["ours"][m] <= limit for m, limit in limits.items())
 
 
 def fast_and_lean(r):
     return times(3, "postfix")(r) and times(15, "exim")(r) and r["ours"]["cpu"] <= 0.8
 
 
+NAMES = "host_lookup = *\n"  # the others always look it up, and ours behind PROXY
 ALL = [
     *(Work(f"{what}-{c}-{m}", f"4 KB {how}, {c} connection{'s' if c > 1 else ''}, {m} message{'s' if m > 1 else ''} each",
            function, "3 × Postfix, 15 × Exim, at most 0.8 ms CPU", {"connections": c, "each": m}, reached=fast_and_lean)
@@ -89,6 +214,27 @@ ALL = [
       for c, m in ((1, 1), (1, 100), (10, 1), (10, 10), (50, 1), (50, 10))),
     Work("connect", "connections, banner to QUIT", connect, "more than OpenSMTPD", {"proxy": False},
          reached=times(1, "opensmtpd")),
-    Work("connect-proxy", "the same with a PROXY header", connect, "more than OpenSMTPD", {"proxy": True},
-         reached=times(1, "opensmtpd")),
+    Work("connect-names", "the same, client's name looked up", connect, "more than OpenSMTPD", {"proxy": False},
+         {"extra": NAMES}, reached=times(1, "opensmtpd")),
+    Work("connect-proxy", "the same with a PROXY header", connect, "more than OpenSMTPD; 95 % of those without",
+         {"proxy": True}, {"extra": NAMES}, reached=times(1, "opensmtpd")),
+    Work("tls", "STARTTLS, a full handshake", tls, "CPU within 15 % of bare OpenSSL", server={"tls": True},
+         also=(BareTls,), reached=lambda r: r["ours"]["cpu"] <= 1.15 * r["openssl"]["cpu"]),
+    Work("idle", "2,000 sessions after the banner", idle, "at most 60 KiB each", server={"idle": True},
+         reached=at_most(memory=60)),
+    *(Work(f"big-{what}", f"25 MB {how}, 4 connections", big, "1.5 × Postfix, memory below 1 MiB a session",
+           {"work": work}, reached=lambda r: times(1.5, "postfix", "mb")(r) and at_most(memory=1024)(r))
+      for what, how, work in (("local", "to a Maildir", local), ("relay", "relayed", relay))),
+    Work("many-local", "one message to 1,000 mailboxes", many, "3 × Postfix", {"domain": "bench.test"},
+         reached=times(3, "postfix")),
+    Work("many-relay", "one message to 1,000 recipients at the relay", many, "1.5 × Exim", {"domain": "remote.test"},
+         reached=times(1.5, "exim")),
+    Work("queue-list", "queue of 100,000 (Exim 10,000), none due", queue_list,
+         "-bpc 50 ms, -bp 1 s, run 1 s, start 5 s", server={"extra": "queue_only\n", "sink_is_down": True},
+         only=("ours", "exim"), reached=at_most(bpc=50, bp=1000, run=1000, start=5000)),
+    Work("queue-run", "queue run, 10,000 waiting for one relay", queue_run, "3,000/s",
+         server={"extra": "queue_only\n"}, reached=lambda r: r["ours"]["rate"] >= 3000),
+    Work("start-bV", "exim -bV", start, "below 2 ms", {"args": ["-bV"]}, only=("ours", "exim"), reached=at_most(ms=2)),
+    Work("start-bt", "exim -bt, 10,000 aliases", start, "below 2 ms", {"args": ["-bt", "alias9000@alias.test"]},
+         only=("ours", "exim"), reached=at_most(ms=2)),
 ]
