@@ -250,6 +250,7 @@ void daemon_acceptor(struct daemon *d)
     ac.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (ac.epoll < 0)
         die("acceptor: epoll: %s", strerror(errno));
+    daemon_session_prepare(d, ac.arena);
     acceptor_prepare_tls(&ac);
     watch_listeners(&ac);
     loop(&ac);

@@ -20,6 +20,7 @@
 struct arena;
 struct exim;
 struct proxy_counts;
+struct sock_fprog;
 
 struct listener {
     int fd;
@@ -36,6 +37,7 @@ struct daemon {
     int notices[2];       /* [0] the queue reads, [1] everybody writes: ipc.h, IPC_NOTICE */
     int queue_agents[2];  /* [0] the broker reads requests for agents, [1] the queue's */
     struct proxy_counts *proxy_counts; /* shared memory; NULL: nothing is counted */
+    const struct sock_fprog *session_filter; /* the acceptor's */
     int session_agents[2]; /* the same for sessions: agents that only answer questions */
 };
 
@@ -58,6 +60,8 @@ void daemon_acceptor(struct daemon *d) NORETURN;
 void daemon_queue(struct daemon *d) NORETURN;
 /* Drops root, closes what is not in keep, names the process. */
 void daemon_become_role(struct daemon *d, const char *title, const int *keep, size_t n);
+/* In the acceptor: what all its sessions have in common. */
+void daemon_session_prepare(struct daemon *d, struct arena *a);
 /* A session: serves the connections that come over sock. */
 void daemon_session(struct daemon *d, int sock) NORETURN;
 
@@ -68,7 +72,9 @@ void daemon_show_on_usr1(struct exim *e);
 void daemon_show(struct exim *e);
 
 /* ---- sandbox.c ---- */
-bool daemon_sandbox(struct err *err) MUST_USE;
+/* The filter of system calls for sessions, made before they are forked; NULL without error: none is built in. */
+const struct sock_fprog *daemon_sandbox_new(struct arena *a, struct err *err);
+bool daemon_sandbox(const struct sock_fprog *filter, struct err *err) MUST_USE;
 
 /* ---- control.c: the queue's socket in the spool directory ---- */
 int daemon_control_open(struct exim *e, struct err *err);

@@ -5,7 +5,15 @@
 #include "daemon/daemon_int.h"
 
 #ifdef HAVE_SECCOMP
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fd.h"
 
 /* What a session, its lookups, the resolver, ${run}, ${readsocket} and embedded interpreters need. Left
  * out is what only somebody who broke in has a use for: tracing, mounting, namespaces, kernel modules,
@@ -55,7 +63,8 @@ static const int allowed[] = {
     SCMP_SYS(vfork), SCMP_SYS(wait4), SCMP_SYS(waitid), SCMP_SYS(write), SCMP_SYS(writev),
 };
 
-static int load_filter(void)
+/* The library's tables are large: they are made once, and sessions get the program alone. */
+static int export_filter(int fd)
 {
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     int rc = ctx == NULL ? -ENOMEM : 0;
@@ -66,30 +75,68 @@ static int load_filter(void)
             rc = 0; /* not on this architecture */
     }
     if (rc == 0)
-        rc = seccomp_load(ctx); /* sets no_new_privs */
+        rc = seccomp_export_bpf(ctx, fd);
     if (ctx != NULL)
         seccomp_release(ctx);
     return rc;
 }
 
-bool daemon_sandbox(struct err *err)
+static int read_filter(struct arena *a, int fd, struct sock_fprog *program)
 {
-    int rc = load_filter();
+    struct stat st;
+
+    if (fstat(fd, &st) != 0)
+        return -errno;
+    size_t size = (size_t)st.st_size, count = size / sizeof(struct sock_filter);
+    if (count == 0 || count > BPF_MAXINSNS)
+        return -E2BIG;
+    program->filter = arena_new_array(a, struct sock_filter, count);
+    program->len = (unsigned short)count;
+    return pread(fd, program->filter, size, 0) == (ssize_t)size ? 0 : -EIO;
+}
+
+const struct sock_fprog *daemon_sandbox_new(struct arena *a, struct err *err)
+{
+    struct sock_fprog *program = arena_new_obj(a, struct sock_fprog);
+    int fd = memfd_create("filter", MFD_CLOEXEC);
+    int rc = fd < 0 ? -errno : export_filter(fd);
 
     if (rc == 0)
-        return true;
+        rc = read_filter(a, fd, program);
+    if (fd >= 0)
+        (void)fd_close(fd);
+    if (rc == 0)
+        return program;
     *err = (struct err){ .msg = strerror(-rc), .sys_errno = -rc };
-    return false;
+    return NULL;
+}
+
+static bool load_filter(const struct sock_fprog *program)
+{
+    return program == NULL || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program, 0, 0) == 0;
 }
 
 #else
 
-bool daemon_sandbox(struct err *err)
+const struct sock_fprog *daemon_sandbox_new(struct arena *a, struct err *err)
 {
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
+    (void)a;
+    (void)err;
+    return NULL;
+}
+
+static bool load_filter(const struct sock_fprog *program)
+{
+    (void)program;
+    return true;
+}
+
+#endif
+
+bool daemon_sandbox(const struct sock_fprog *filter, struct err *err)
+{
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && load_filter(filter))
         return true;
     *err = (struct err){ .msg = strerror(errno), .sys_errno = errno };
     return false;
 }
-
-#endif

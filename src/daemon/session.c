@@ -80,6 +80,16 @@ static void become_originator(struct exim *e)
         e->originator_login = arena_strdup(e->arena, pw->pw_name);
 }
 
+void daemon_session_prepare(struct daemon *d, struct arena *a)
+{
+    struct err err = { 0 };
+
+    become_originator(d->exim);
+    d->session_filter = daemon_sandbox_new(a, &err);
+    if (err.msg != NULL)
+        log_write(d->exim->log, LOG_MAIN | LOG_PANIC, NULL, "sessions without a filter of system calls: %s", err.msg);
+}
+
 static void become_session(struct daemon *d, int sock)
 {
     int keep[] = { sock, d->session_agents[1], d->notices[1] };
@@ -90,7 +100,6 @@ static void become_session(struct daemon *d, int sock)
     priv_close_others(e, keep, ARRAY_LEN(keep));
     e->broker = priv_broker(e->arena, d->session_agents[1]);
     e->queue_fd = d->notices[1];
-    become_originator(e);
     (void)sigemptyset(&none);
     proc_catch(SIGTERM); /* smtp_in says 421 then */
     proc_ignore(SIGPIPE);
@@ -98,7 +107,7 @@ static void become_session(struct daemon *d, int sock)
     proc_default(SIGCHLD);
     daemon_show_on_usr1(e);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    if (!daemon_sandbox(&err))
+    if (!daemon_sandbox(d->session_filter, &err))
         log_write(e->log, LOG_MAIN | LOG_PANIC, NULL, "session without sandbox: %s", err.msg);
 }
 
