@@ -201,7 +201,7 @@ static struct smtp_state *state_new(struct session *s, const struct smtp_peer *p
     st->receive = o;
     st->in_fd = peer->in_fd;
     st->out_fd = peer->out_fd;
-    st->in = arena_alloc(s->arena, SMTP_IN_SIZE, 1);
+    st->in = arena_new_buffer(s->arena, SMTP_IN_SIZE);
     take_early(st);
     st->out = buf_init(s->arena, 1024 * 1024);
     st->announced_size = st->mail_limit = -1;

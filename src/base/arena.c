@@ -138,13 +138,13 @@ void arena_on_destroy(struct arena *a, void (*fn)(void *), void *arg)
     a->cleanups = c;
 }
 
-static void *large_new(struct arena *a, size_t bytes)
+static void *large_new(struct arena *a, size_t bytes, bool zeroed)
 {
     size_t total;
 
     if (__builtin_add_overflow(bytes, sizeof(struct large), &total))
         out_of_memory(a->name, bytes);
-    struct large *l = calloc(1, total);
+    struct large *l = zeroed ? calloc(1, total) : malloc(total);
     if (l == NULL)
         out_of_memory(a->name, bytes);
     arena_on_destroy(a, NULL, l);
@@ -152,6 +152,11 @@ static void *large_new(struct arena *a, size_t bytes)
     l->bytes = bytes;
     a->held += bytes;
     return l->data;
+}
+
+char *arena_new_buffer(struct arena *a, size_t bytes)
+{
+    return large_new(a, bytes, false);
 }
 
 static void *large_grow(struct arena *a, char *p, size_t old, size_t bytes)
@@ -179,10 +184,10 @@ void *arena_alloc(struct arena *a, size_t n, size_t size)
     if (__builtin_mul_overflow(n, size, &bytes))
         out_of_memory(a->name, SIZE_MAX);
     if (bytes > CARVE_MAX)
-        return large_new(a, bytes);
+        return large_new(a, bytes, true);
     if (bytes == 0)
         bytes = 1;
-    return memset(ONE_MALLOC_A_BLOCK ? large_new(a, bytes) : carve(a, bytes, ALIGN), 0, bytes);
+    return memset(ONE_MALLOC_A_BLOCK ? large_new(a, bytes, true) : carve(a, bytes, ALIGN), 0, bytes);
 }
 
 void *arena_realloc(struct arena *a, void *p, size_t old, size_t bytes)
@@ -207,7 +212,7 @@ void *arena_realloc(struct arena *a, void *p, size_t old, size_t bytes)
 /* For text, which needs no alignment. Not zeroed when carved. */
 static char *text_new(struct arena *a, size_t bytes)
 {
-    return bytes > CARVE_MAX ? large_new(a, bytes) : carve(a, bytes, 1);
+    return bytes > CARVE_MAX ? large_new(a, bytes, true) : carve(a, bytes, 1);
 }
 
 char *arena_strndup(struct arena *a, const char *s, size_t len)

@@ -20,6 +20,8 @@ struct arena *arena_new(const char *name) NONNULL_RET; /* name: static text, for
 void arena_destroy(struct arena **ap);                 /* NULL is fine; sets *ap to NULL */
 
 void *arena_alloc(struct arena *a, size_t n, size_t size) NONNULL_RET;
+/* Not zeroed: pages that nothing is read into take no memory. For large ones that are filled from outside. */
+char *arena_new_buffer(struct arena *a, size_t bytes) NONNULL_RET;
 /* Grows p (the newest block grows in place) to hold `bytes`; p may be NULL with old 0. */
 void *arena_realloc(struct arena *a, void *p, size_t old, size_t bytes) NONNULL_RET;
 char *arena_strdup(struct arena *a, const char *s) NONNULL_RET;
