@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -146,7 +145,7 @@ def _fill_queue(bench, server, count):
     else:
         _load(bench, server, "-n", 1, "-d", "remote.test")
         server.stop()
-        server.spool_as_user(sys.executable, HERE / "multiply", "{}/input", count)
+        server.spool_as_user(HERE / "multiply", "{}/input", count)
         return
     _load(bench, server, "-c", 10, "-n", count, "-m", 100, "-d", "remote.test")
     settle(server.account)
@@ -158,7 +157,7 @@ def queue_list(bench, server):
     _load(bench, server, "-n", 1, "-d", "remote.test")
     server.stop()
     server.run("-q")
-    server.spool_as_user(sys.executable, HERE / "multiply", "{}/input", count)
+    server.spool_as_user(HERE / "multiply", "{}/input", count)
     found = {}
     for name, args in (("bpc", ["-bpc"]), ("bp", ["-bp"]), ("run", ["-q"])):
         start = time.monotonic()
