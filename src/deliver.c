@@ -4,6 +4,7 @@
 
 #include "address.h"
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/log.h"
 #include "base/tod.h"
 #include "config/config.h"
@@ -130,13 +131,40 @@ static enum deliver_rc finish_done(struct delivery *d)
     return DELIVER_DONE;
 }
 
+static struct str header_text(struct delivery *d)
+{
+    struct buf text = buf_init(d->arena, BUF_DEFAULT_CEILING);
+
+    spool_header_print(&text, d->message);
+    return text.full ? (struct str){ "", 0 } : buf_view(&text);
+}
+
+/* A message that rests in files, tried before: most runs over it find nothing due and change nothing. */
+static void remember_header(struct delivery *d)
+{
+    if (!d->message->deliver_firsttime && d->message->place == 0)
+        d->header_before = header_text(d);
+}
+
+/* The size differs when a journal was folded in. */
+static bool spool_is_current(struct delivery *d)
+{
+    struct str before = d->header_before;
+
+    if (before.len == 0)
+        return false;
+    struct str now = header_text(d);
+    return now.len == before.len && memcmp(now.p, before.p, now.len) == 0 &&
+           spool_file_size(d->exim, d->message->id, SPOOL_PART_HEADER) == (off_t)now.len;
+}
+
 static enum deliver_rc finish_remaining(struct delivery *d)
 {
     struct err err = { 0 };
 
     keep_one_time_children(d);
     d->message->deliver_firsttime = false;
-    if (!spool_update(d->exim, d->message, &err)) {
+    if (!spool_is_current(d) && !spool_update(d->exim, d->message, &err)) {
         log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id, "failed to update spool: %s", err.msg);
         note_done(d);
         return DELIVER_ERROR;
@@ -161,6 +189,7 @@ static enum deliver_rc finish(struct delivery *d)
 
 static enum deliver_rc deliver_loaded(struct delivery *d, struct deliver_report *report)
 {
+    remember_header(d);
     if (d->options->give_up)
         log_write(d->exim->log, LOG_MAIN, d->message->id, "delivery cancelled by administrator %s",
                   d->options->give_up_by == NULL ? "" : d->options->give_up_by);

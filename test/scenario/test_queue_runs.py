@@ -88,6 +88,19 @@ def test_a_message_that_is_not_due_is_named_in_each_run_of_the_daemon(site):
     assert re.search(r"== a@away.test R=away T=out defer .-53.: retry time not reached for any host", e.mainlog())
 
 
+def test_a_run_that_finds_nothing_due_does_not_rewrite_the_envelope(site):
+    e = site(CONFIG, main="", sink=9)
+    e.run("-odf", "a@away.test", "joe@here.test", input="Subject: 1\n\nx\n")
+    [header] = (e.dir / "spool" / "input").rglob("*-H")
+    before, text = header.stat().st_ino, header.read_text()
+    journal = header.with_name(header.name[:-1] + "J")
+    e.run("-q")
+    assert "retry time not reached" in e.mainlog() and header.stat().st_ino == before
+    journal.write_text("b@away.test\n")  # what a crash left is taken into the envelope
+    e.run("-q")
+    assert header.read_text() != text and "b@away.test" in header.read_text() and not journal.exists()
+
+
 def test_only_trusted_users_give_a_message_reference(queued):
     queued.run("-odq", "-oMm", "1abcde-000001-Ab", "joe@here.test", input="Subject: x\n\ny\n")
     queued.wait_log(r"<= nobody@here.test R=1abcde-000001-Ab U=nobody P=local" if queued.user else "R=1abcde-000001-Ab")
