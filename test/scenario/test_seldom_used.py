@@ -323,3 +323,51 @@ def test_a_set_uid_exim_drops_its_rights_for_a_file_or_macros_of_the_caller(make
     assert p.returncode != 0 and e.queue() == []
     p = run("-C", secret, "-bV")
     assert p.returncode != 0 and "for root" not in p.stdout + p.stderr
+
+
+# -- lmtp --
+
+LMTP = r'''
+import sys
+def say(t):
+    sys.stdout.write(t + "\r\n"); sys.stdout.flush()
+log, rcpts, data = open(sys.argv[1], "a"), [], None
+say("220 lmtp.test")
+for line in sys.stdin:
+    line = line.rstrip("\r\n")
+    log.write(line + "\n")
+    if data is not None:
+        if line == ".":
+            for r in rcpts:
+                say("452 full" if "full" in r else "250 done " + r)
+            data = None
+    elif line == "DATA":
+        data = []
+        say("354 go on")
+    elif line.startswith("RCPT"):
+        if "unknown" in line:
+            say("550 unknown here")
+        else:
+            rcpts.append(line[9:-1])
+            say("250 ok")
+    elif line == "QUIT":
+        say("221 bye")
+        break
+    else:
+        say("250 ok")
+'''
+
+
+def test_lmtp_answers_for_each_recipient(make):
+    e = make(routers="boxes:\n  driver = accept\n  domains = box.test\n  transport = boxes\n",
+             transports="boxes:\n  driver = lmtp\n  command = /usr/bin/python3 {dir}/lmtp.py {dir}/said\n  user = nobody\n"
+                        "  batch_max = 10\n")
+    (e.dir / "lmtp.py").write_text(LMTP)
+    e.run("-odf", "-f", "joe@here.test", "one@box.test", "full@box.test", "unknown@box.test", input="Subject: x\n\n.dot\n")
+    log = e.mainlog()
+    assert re.search(r'[=-]> one <one@box.test> R=boxes T=boxes', log), log
+    assert re.search(r"== full@box.test R=boxes T=boxes defer .*452 full", log), log
+    assert re.search(r"\*\* unknown@box.test R=boxes T=boxes: .*550 unknown here", log), log
+    said = (e.dir / "said").read_text()
+    assert said.startswith("LHLO mail.here.test\nMAIL FROM:<joe@here.test>") and "\n..dot\n.\n" in said
+    assert "unknown" in e.wait_mail("mail/joe")[0]
