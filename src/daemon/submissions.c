@@ -104,7 +104,7 @@ static NORETURN void serve(struct acceptor *ac, int fd, const struct ucred *who)
     proc_ignore(SIGINT);
     proc_default(SIGCHLD);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    if (!daemon_sandbox(&err))
+    if (!daemon_sandbox(d->session_filter, &err))
         log_write(e->log, LOG_MAIN | LOG_PANIC, NULL, "submission without sandbox: %s", err.msg);
     submission_serve(e, fd, who->uid, who->gid);
 }
