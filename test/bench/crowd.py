@@ -11,19 +11,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "lib"), str(HERE.parent / "torture")]
 
-from exim import Exim  # noqa: E402
 from smtp import Smtp  # noqa: E402
 from test_limits import Crowd  # noqa: E402
-from torture import CONFIG, Victim  # noqa: E402
+from torture import Victim  # noqa: E402
 
 MAIN = "smtp_accept_max = 0\nsmtp_connect_backlog = 4000\nsmtp_accept_queue_per_connection = 0\n"
-
-
-class Plain(Victim):
-    """Without the shim."""
-
-    def _env(self):
-        return Exim._env(self)
 
 
 def transaction(e):
@@ -51,7 +43,7 @@ def main():
     idle, slow, messages = (int(a) for a in (*sys.argv[1:], *("2000", "1000", "1000")[len(sys.argv) - 1:]))
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 20000), hard))
-    e = Plain(main=MAIN, config=CONFIG)
+    e = Victim(main=MAIN, shimmed=False)
     try:
         e.start()
         measure(e, 50)

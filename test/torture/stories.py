@@ -125,7 +125,7 @@ class Removed(Queued):
             assert whole == 0, "said to be removed, but delivered"
         else:
             assert whole == len(self.places) or "cancelled" in e.mainlog() or "removed by" in e.mainlog() or \
-                e.control.fault <= 2 and whole == 0, "neither removed nor delivered"
+                "cannot remove" in e.mainlog() or e.control.fault <= 2, "neither removed nor delivered"
 
 
 class StaysQueued(Queued):
