@@ -38,6 +38,7 @@ bool tls_server_start(struct expand_ctx *ctx, struct arena *a, int fd, int64_t d
 /* What the client side wants; values already expanded for this host. NULL = unset. */
 struct tls_client_want {
     const char *host_name;         /* reference name: host->certname */
+    const char *alias_target;      /* what it is an alias of, for the log; NULL: it is none */
     const char *host_address;
     int port;
     const char *sni;

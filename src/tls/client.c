@@ -136,9 +136,14 @@ static const char *name_fault(struct client *c, const char *why)
 {
     X509 *cert = c->call->info->peercert;
 
-    return arena_printf(c->arena, "%s: DN=\"%s\" H=\"%s\" SAN=\"%s\"", why,
+    const char *target = c->want->alias_target;
+
+    if (target != NULL && strcmp(target, c->want->host_name) == 0)
+        target = NULL;
+    return arena_printf(c->arena, "%s: DN=\"%s\" H=\"%s\" SAN=\"%s\"%s%s%s", why,
                         tls_dn(c->arena, X509_get_subject_name(cert)), join(c->arena, wanted_names(c)),
-                        name_checks.presented(c->arena, cert, NAMES_SHOWN));
+                        name_checks.presented(c->arena, cert, NAMES_SHOWN), target != NULL ? " CNAME=\"" : "",
+                        target != NULL ? cstr_printable(c->arena, target, true) : "", target != NULL ? "\"" : "");
 }
 
 /* NULL: the certificate speaks for the host. */

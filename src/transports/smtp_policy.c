@@ -161,6 +161,7 @@ static bool read_tls(struct smtp_attempt *at)
     bool verify_avoid = false;
 
     *w = (struct tls_client_want){ .host_name = at->host->certname != NULL ? at->host->certname : at->host->name,
+                                   .alias_target = at->host->certname != NULL ? at->host->name : NULL,
                                    .host_address = at->address,
                                    .next_hop = smtp_dane_next_hop(at),
                                    .port = at->port,

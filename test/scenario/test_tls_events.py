@@ -60,14 +60,14 @@ def pki(tmp_path_factory):
 def case(site, pki):
     made = []
 
-    def make(names, options="", retry="* * F,1h,15m", cn="mx.cn.test", groups=None, client_ca=None, **changes):
+    def make(names, options="", retry="* * F,1h,15m", cn="mx.cn.test", groups=None, client_ca=None, zone=None, **changes):
         context = server_context(pki.leaf("leaf", names, cn), **changes)
         if groups:
             context.set_ecdh_curve(groups)
         if client_ca:
             context.load_verify_locations(client_ca)
             context.verify_mode = ssl.CERT_REQUIRED
-        sink, dns = Sink(["STARTTLS"], context=context), DnsServer({"mx.out.test": [("A", "127.0.0.1")]})
+        sink, dns = Sink(["STARTTLS"], context=context), DnsServer(zone or {"mx.out.test": [("A", "127.0.0.1")]})
         made.extend((sink, dns))
         e = site(CONFIG, sink=sink.port, ca=pki.cert, options=options, retry=retry, dns=dns)
         e.run("-odf", "-f", "alice@here.test", "bob@out.test", input="Subject: x\n\nbody\n")
@@ -91,6 +91,15 @@ def test_the_event_of_a_host_that_is_put_off_knows_the_certificate(case):
     assert "data=<failure while setting up TLS session: (SSL_connect): certificate verify failed: certificate name mismatch" in line
     assert "errno=<-37> host=<mx.out.test>" in line and "dn=</CN=mx.cn.test> subject=<mx.cn.test>" in line, line
     assert 'error=<certificate name mismatch: DN="/CN=mx.cn.test" H="mx.out.test" SAN="other.test">' in line
+
+
+@pytest.mark.parametrize("names, good", [(["mx.out.test"], True), (["real.host.test"], False)])
+def test_an_alias_is_asked_for_by_its_own_name(case, names, good):
+    """And the log says what it is an alias of, which is what the certificate is often for."""
+    zone = {"mx.out.test": [("CNAME", "real.host.test.")], "real.host.test": [("A", "127.0.0.1")]}
+    e, sink = case(names, zone=zone)
+    assert len(sink.messages) == good
+    assert (' H="mx.out.test" SAN="real.host.test" CNAME="real.host.test"' in e.mainlog()) is not good, e.mainlog()
 
 
 def test_certextract_and_variables_on_the_way(case):
