@@ -69,8 +69,8 @@ SEND = {1: "hosts_send_proxy_v1 = 127.0.0.1", 2: "hosts_send_proxy = 127.0.0.1"}
 
 @pytest.fixture
 def pair(site):
-    def make(send=SEND[2], main="", port=None):
-        node = site(NODE, name="node").start(quiet=True)
+    def make(send=SEND[2], main="", port=None, config=NODE):
+        node = site(config, name="node").start(quiet=True)
         edge = site(EDGE, name="edge", main=main, send=send, next=port or node.port).start(quiet=True)
         return edge, node
 
@@ -135,11 +135,8 @@ def test_a_connection_is_used_again_only_for_the_same_client(pair):
     assert sorted(lines) == ["1001"] * 3 + ["1002"] * 3
 
 
-def test_hosts_that_are_not_listed_get_none(pair, site):
-    edge, node = pair("hosts_send_proxy = 192.0.2.99")
-    node.write_config(NODE.replace("proxy_required_hosts = 127.0.0.1", "proxy_required_hosts ="))
-    node.stop()
-    node.start(quiet=True)
+def test_hosts_that_are_not_listed_get_none(pair):
+    edge, node = pair("hosts_send_proxy = 192.0.2.99", config=NODE.replace("proxy_required_hosts = 127.0.0.1", "proxy_required_hosts ="))
     through(edge.port, v1())
     assert "[127.0.0.1]" in node.wait_log(r"<= a@b\.test.*$")[0]
 
