@@ -34,6 +34,10 @@ static void make_addresses(struct delivery *d)
         addr->errors_to = r->errors_to;
         addr->dsn_flags = r->dsn_flags;
         addr->dsn_orcpt = r->orcpt;
+        if (r->parent >= 0) { /* one_time: still the child it was */
+            addr->dsn_null_from_list = true;
+            addr->list_child = r->errors_to != NULL;
+        }
         d->recipients[d->recipient_count++] = addr;
         *tail = addr;
         tail = &addr->next;

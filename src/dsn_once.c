@@ -399,6 +399,20 @@ void dsn_once_forget_warned(struct delivery *d)
         forget(d->message, notes[i]);
 }
 
+/* ---- rewriting at SMTP time ---- */
+
+void dsn_once_note_given(struct message *m, size_t pno, const char *address)
+{
+    message_add_nonrecipient(m, arena_printf(m->arena, "dsn rcpt %zu %s", pno, word_of(m->arena, address)));
+}
+
+const char *dsn_once_given(struct arena *a, const struct message *m, size_t pno)
+{
+    const char **notes = notes_of(a, m, arena_printf(a, "dsn rcpt %zu ", pno));
+
+    return notes[0] == NULL ? NULL : text_of(a, strrchr(notes[0], ' ') + 1);
+}
+
 /* ---- the report ---- */
 
 /* Damaged parents hold theirs too: they may be mended, and then report again. */

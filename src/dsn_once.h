@@ -6,6 +6,7 @@
  *     dsn intent <id>               a report with this id may be in the spool; it must not be delivered
  *     dsn done <id> <what>          it stands, and this is what it has settled
  *     dsn success <pno> <facts>     what became of a recipient that asked for success
+ *     dsn rcpt <pno> <address>      what the client gave in RCPT, if it was rewritten there (T)
  *     dsn warned <count> <to>       who has this delay warning, while others are still to get theirs */
 #ifndef EXIM_DSN_ONCE_H
 #define EXIM_DSN_ONCE_H
@@ -34,6 +35,11 @@ void dsn_once_recall(struct delivery *d);
 /* ---- while it delivers ---- */
 /* The note for the journal on an address that was delivered; NULL if nobody asked. */
 const char *dsn_once_fact(struct arena *a, const struct address *addr);
+
+/* ---- at RCPT ---- */
+void dsn_once_note_given(struct message *m, size_t pno, const char *address);
+/* That address, or NULL: the recipient's own. */
+const char *dsn_once_given(struct arena *a, const struct message *m, size_t pno);
 
 /* ---- while it reports; all durable ---- */
 /* The plans' ids, and everything delivered so far. */

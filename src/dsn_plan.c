@@ -60,7 +60,7 @@ static void fill_records(struct delivery *d, struct dsn_report *r, const struct 
         records[n++] = i->record;
         if (i->addr->return_text == NULL)
             continue;
-        names[outputs] = i->record.shown;
+        names[outputs] = i->addr->flags & ADDR_HIDE_CHILD ? i->record.final : i->addr->address;
         texts[outputs++] = str_from(i->addr->return_text);
     }
     r->recipients = records;

@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "deliver.h"
 #include "deliver/deliver_int.h"
+#include "dsn_once.h"
 #include "exim.h"
 #include "host.h"
 #include "routers/router.h"
@@ -39,19 +40,35 @@ static const char *status_for(const struct address *addr, enum dsn_outcome outco
     return s;
 }
 
-/* "a@b" or, of an address that was made here, with where it came from; hidden ones stay hidden. */
-static const char *shown_address(struct arena *a, const struct address *addr)
+/* What the client gave in RCPT: a child that one_time kept leads back to it. */
+static const struct recipient *submitted(const struct delivery *d, const struct recipient *r)
 {
-    const struct address *top = addr->top;
+    const struct message *m = d->message;
 
-    if (addr->flags & ADDR_HIDE_CHILD)
-        return top->recipient != NULL ? top->recipient->address : top->address;
-    const char *submitted = top->recipient != NULL ? top->recipient->address : top->address;
-    if (strcmp(submitted, addr->address) == 0)
-        return addr->address;
-    if (addr == top)
-        return submitted;
-    return arena_printf(a, "%s\n    (generated from %s)", addr->address, submitted);
+    for (size_t steps = 0; r != NULL && r->parent >= 0 && steps < m->recipient_count; steps++)
+        if ((size_t)r->parent < m->recipient_count)
+            r = &m->recipients[r->parent];
+    return r;
+}
+
+static const char *final_of(const struct delivery *d, const struct recipient *r, const struct address *top)
+{
+    const char *given = r == NULL ? NULL
+                                  : dsn_once_given(d->arena, d->message, (size_t)(r - d->message->recipients));
+
+    return given != NULL ? given : r != NULL ? r->address : top->address;
+}
+
+/* "a@b" or, of an address that was made here, with where it came from; hidden ones stay hidden. */
+static const char *shown_address(struct arena *a, const struct address *addr, const char *from)
+{
+    if ((addr->flags & ADDR_HIDE_CHILD) || addr == addr->top)
+        return addr == addr->top && addr->recipient != NULL && addr->recipient->parent >= 0
+                   ? arena_printf(a, "%s\n    (generated from %s)", addr->recipient->address, from)
+                   : from;
+    if (strcmp(from, addr->address) == 0)
+        return from;
+    return arena_printf(a, "%s\n    (generated from %s)", addr->address, from);
 }
 
 static void fill_remote(struct dsn_recipient *r, const struct address *addr)
@@ -86,11 +103,20 @@ static const char *reason_text(const struct address *addr)
     return r->basic_errno > 0 ? strerror(r->basic_errno) : NULL;
 }
 
+/* Words of others about a hidden address may name it, and so may the host that has it. */
+static void hide(struct dsn_recipient *r)
+{
+    r->remote_mta = r->diagnostic = r->diagnostic_type = NULL;
+    if (r->outcome == DSN_FAILED || r->outcome == DSN_DELAYED)
+        r->text = r->outcome == DSN_FAILED ? "delivery failed after forwarding" : "delivery is delayed after forwarding";
+}
+
 static struct dsn_item *new_item(struct delivery *d, struct address *addr, enum dsn_report_kind kind,
                                  enum dsn_outcome outcome)
 {
     struct dsn_item *i = arena_new_obj(d->arena, struct dsn_item);
-    const struct recipient *rcpt = addr->top->recipient;
+    const struct recipient *rcpt = submitted(d, addr->top->recipient);
+    const char *final = final_of(d, rcpt, addr->top);
 
     i->kind = kind;
     i->addr = addr;
@@ -98,16 +124,18 @@ static struct dsn_item *new_item(struct delivery *d, struct address *addr, enum 
     i->to = addr->errors_to != NULL && kind != DSN_REPORT_SUCCESS ? addr->errors_to : d->message->sender;
     i->record = (struct dsn_recipient){
         .original = rcpt != NULL && !addr->list_child ? rcpt->orcpt : NULL,
-        .final = rcpt != NULL ? rcpt->address : addr->top->address,
+        .final = final,
         .outcome = outcome,
         .action = actions[outcome],
         .status = status_for(addr, outcome),
         .last_attempt = addr->last_attempt,
         .text = reason_text(addr),
-        .shown = shown_address(d->arena, addr),
+        .shown = shown_address(d->arena, addr, final),
         .log_id = d->message->id,
     };
     fill_remote(&i->record, addr);
+    if (addr->flags & ADDR_HIDE_CHILD)
+        hide(&i->record);
     return i;
 }
 
@@ -193,8 +221,8 @@ static struct dsn_item *success_of(struct delivery *d, struct address *top, cons
     if (o == DSN_PASSED_ON)
         o = DSN_RELAYED;
     struct dsn_item *i = new_item(d, t->one, DSN_REPORT_SUCCESS, o);
-    i->record.original = top->recipient->orcpt;
-    i->record.shown = top->recipient->address;
+    i->record.original = top->recipient->orcpt; /* t->one may stand for a duplicate */
+    i->record.final = i->record.shown = final_of(d, submitted(d, top->recipient), top);
     i->record.note = note_of(t, top, o);
     if (t->children > 0 && t->one->parent != NULL && (o == DSN_EXPANDED || t->list > 0)) {
         i->record.remote_mta = i->record.diagnostic = NULL;

@@ -31,6 +31,7 @@ struct recipient {
     int parent;            /* one_time: index of the parent recipient; -1 none */
     const char *orcpt;     /* "type;xtext" as received; NULL none */
     unsigned dsn_flags;    /* enum dsn_flag; 0: NOTIFY absent */
+    const char *given;     /* while it is received: what it was before rewriting; NULL the same */
 };
 
 /* Where the body (after the blank line, "\n" line ends as in the -D file) can be read: body_read. */

@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "base/tod.h"
 #include "config/config.h"
+#include "dsn_once.h"
 #include "exim.h"
 #include "header.h"
 #include "receive_int.h"
@@ -250,9 +251,13 @@ static void rewrite_all(struct receive *r)
     receive_context(r, &ctx);
     if (rules != NULL && *m->sender != '\0' && !m->sender_rewritten)
         m->sender = rewrite_address(&ctx, rules, m->sender, REWRITE_ENV_FROM, &whole);
-    for (size_t i = 0; rules != NULL && i < m->recipient_count; i++)
-        m->recipients[i].address = rewrite_address(&ctx, rules, m->recipients[i].address,
-                                                   REWRITE_ENV_TO, &whole);
+    for (size_t i = 0; rules != NULL && i < m->recipient_count; i++) {
+        struct recipient *to = &m->recipients[i];
+        const char *new = rewrite_address(&ctx, rules, to->address, REWRITE_ENV_TO, &whole);
+        if (to->given == NULL && strcmp(new, to->address) != 0)
+            to->given = to->address;
+        to->address = new;
+    }
     rewrite_headers(&ctx, rules, m);
 }
 
@@ -285,6 +290,8 @@ static void settle_notify(struct message *m)
 
         if (r->dsn_flags == 0)
             r->dsn_flags = m->dsn_notify_default;
+        if (r->given != NULL)
+            dsn_once_note_given(m, i, r->given);
         if (no_success)
             r->dsn_flags = message_notify_without_success(r->dsn_flags);
     }

@@ -98,10 +98,21 @@ static void note_refusal(struct smtp_state *st, const struct acl_verdict *v)
     smtp_reply_note_rcpt(st, text);
 }
 
+/* Reports name what the client gave, never what it was rewritten to at SMTP time. */
+static void note_given(struct message *m, struct recipient *r, const char *text)
+{
+    struct parsed_address p;
+    unsigned flags = PARSE_ALLOW_DOMAIN_LITERAL | PARSE_STRIP_BRACKETS | PARSE_STRIP_DOT | PARSE_ALLOW_UTF8;
+
+    if (parse_address(m->arena, text, flags, &p) && p.domain != NULL &&
+        strcmp(p.address, r->address) != 0)
+        r->given = p.address;
+}
+
 static void take_recipient(struct smtp_state *st, char *text, struct recipient *params)
 {
     struct message *m = st->s->message;
-    const char *address = smtp_envelope_address(
+    const char *given = arena_strdup(m->arena, text), *address = smtp_envelope_address(
         st, text, 0, st->s->recipient_unqualified_ok, st->e->config->qualify_recipient);
 
     if (address == NULL) {
@@ -121,6 +132,7 @@ static void take_recipient(struct smtp_state *st, char *text, struct recipient *
         r->orcpt = params->orcpt;
         r->dsn_flags =
             m->no_dsn_success_rcpt ? message_notify_without_success(params->dsn_flags) : params->dsn_flags;
+        note_given(m, r, given);
         smtp_reply_accept(st, "250", &v, "Accepted");
     } else if (v.rc == ACL_DISCARD) {
         st->discarded_by = st->mail_discarded ? "MAIL" : "RCPT";

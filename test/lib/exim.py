@@ -87,6 +87,12 @@ class Exim:
             env["EXIM_RESOLV_SERVER"] = f"127.0.0.1:{self.dns.port}"
         return env
 
+    def _program(self):
+        return binary()
+
+    def _server_env(self):
+        return self._env()
+
     def _identity(self):
         if not self.user:
             return {}
@@ -105,8 +111,8 @@ class Exim:
         """Starts the daemon and waits until it listens (quiet: without connecting to it)."""
         self.errors = open(self.dir / "stderr", "w")
         self.process = subprocess.Popen(
-            [binary(), "-C", self.conf, "-bdf", "-oX", f"127.0.0.1.{self.port}", *map(str, args)],
-            stdin=subprocess.DEVNULL, stdout=self.errors, stderr=self.errors, env=self._env(), cwd=self.dir,
+            [self._program(), "-C", self.conf, "-bdf", "-oX", f"127.0.0.1.{self.port}", *map(str, args)],
+            stdin=subprocess.DEVNULL, stdout=self.errors, stderr=self.errors, env=self._server_env(), cwd=self.dir,
             start_new_session=True, **self._identity())
 
         def listening():

@@ -65,6 +65,12 @@ class Reference(exim.Exim):
         if p.returncode != 0:
             pytest.skip(f"Debian's server does not run here: {p.stdout}{p.stderr}")
 
+    def _program(self):
+        return root() / "usr/sbin/exim4"
+
+    def _server_env(self):
+        return {**self._env(), **environment(self.dir, self.user)}
+
     def run(self, *args, input="", check=True, timeout=60):
         program = root() / "usr/sbin/exim4"
         p = subprocess.run([program, "-C", self.conf, *map(str, args)], input=input, encoding="latin-1", capture_output=True,
