@@ -23,11 +23,6 @@ enum fact_bit { FACT_CHILD = 1, FACT_LIST = 2, FACT_LASTHOP = 4 };
 
 /* ---- words of a note ---- */
 
-bool dsn_once_is_note(const char *nonrecipient)
-{
-    return cstr_starts(nonrecipient, "dsn ");
-}
-
 /* One word for any text; "-" is none. */
 static const char *word_of(struct arena *a, const char *text)
 {

@@ -15,6 +15,7 @@
 #include <stddef.h>
 
 #include "base/attr.h"
+#include "base/str.h"
 
 struct address;
 struct arena;
@@ -23,7 +24,10 @@ struct dsn_plan;
 struct exim;
 struct message;
 
-bool dsn_once_is_note(const char *nonrecipient);
+static inline bool dsn_once_is_note(const char *nonrecipient)
+{
+    return cstr_starts(nonrecipient, "dsn ");
+}
 
 /* ---- at the beginning of a run ---- */
 /* Before any address is made: applies what is done, takes away reports that were not finished. False: one
