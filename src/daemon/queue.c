@@ -373,7 +373,7 @@ static bool put_to_rest(struct queue_role *q)
     struct queue_entry *m;
 
     for (size_t at = 0; (m = queue_index_next(q->index, &at)) != NULL;) {
-        if (m->place == 0 || m->state != QUEUE_RESTS || m->due > now)
+        if (m->place == 0 || m->state != QUEUE_RESTS || (m->due > now && !q->stopping))
             continue;
         if (queue_pool_busy(q->pool) >= q->base_workers ||
             !hand_out(q, m, IPC_REST, false))
