@@ -1,6 +1,7 @@
 /* nodns - a DNS server that knows no name: every question is answered NXDOMAIN, at once.
  *
- *   nodns address port */
+ *   nodns address port
+ * Prints "ready" when it listens. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -31,6 +32,8 @@ int main(int argc, char **argv)
         perror("nodns");
         return 1;
     }
+    puts("ready");
+    fflush(stdout);
     for (;;) {
         unsigned char p[PACKET];
         struct sockaddr_in from;

@@ -118,6 +118,7 @@ primary_hostname = mx.bench.test
 spool_directory = {var}/spool/bench
 log_file_path = {var}/log/%slog
 local_interfaces = 127.0.0.1
+keep_environment =
 daemon_smtp_ports = {port} : {proxy_port}
 hosts_proxy = ${if eq{$received_port}{{proxy_port}}{*}{}}
 acl_smtp_rcpt = accept
@@ -258,8 +259,11 @@ class Packaged(Server):
     def inside(self, *command, **more):
         """A program of the running server's package, beside it."""
         first = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()[0]
-        return subprocess.run(["nsenter", "-t", first, "-m", "-p", *command], capture_output=True, text=True,
-                              env=self.environment(), check=True, **more).stdout
+        p = subprocess.run(["nsenter", "-t", first, "-m", "-p", *command], capture_output=True, text=True,
+                           env=self.environment(), **more)
+        if p.returncode != 0:
+            raise AssertionError(f"{self.title}: {' '.join(command)}: {p.stderr.strip()}")
+        return p.stdout
 
     def version(self):
         deb = next((debian.FOLDER / "download").glob(f"{self.packages[0]}_*.deb"))
