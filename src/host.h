@@ -61,6 +61,9 @@ enum host_find host_find_address(struct exim *e, struct arena *a, struct host *h
 bool host_is_self(struct exim *e, const struct host *h);
 /* "h1:h2::1234 ..." as in hosts= and route lists: names or addresses, ports, "+" groups random. */
 struct host *host_list_parse(struct arena *a, const char *text, bool randomize);
+struct host *host_list_copy(struct arena *a, const struct host *list);
+/* Links list in a random order. Exim: not one that came from MX records, since those are in random order already. */
+struct host *host_list_shuffle(struct arena *a, struct host *list);
 
 bool host_is_local(struct exim *e, const struct ip *ip);      /* an interface of ours or extra_local_interfaces */
 struct ip_list { const struct ip *ips; size_t count; };

@@ -3,7 +3,6 @@
 #include "address.h"
 #include "base/arena.h"
 #include "base/debug.h"
-#include "base/digest.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/tod.h"
@@ -30,48 +29,6 @@ struct walk {
 };
 
 /* ---- The list ---- */
-static struct host *copy_hosts(struct arena *a, const struct host *list)
-{
-    struct host *first = NULL, **tail = &first;
-
-    for (; list != NULL; list = list->next) {
-        struct host *h = arena_new_obj(a, struct host);
-
-        *h = *list;
-        h->next = NULL;
-        *tail = h;
-        tail = &h->next;
-    }
-    return first;
-}
-
-/* Exim: only lists that did not come from MX records, since those are in random order already. */
-static struct host *shuffle(struct arena *a, struct host *list)
-{
-    size_t n = 0;
-
-    for (const struct host *h = list; h != NULL; h = h->next) {
-        if (h->mx >= 0)
-            return list;
-        n++;
-    }
-    struct host **v = arena_new_array(a, struct host *, n + 1);
-
-    n = 0;
-    for (struct host *h = list; h != NULL; h = h->next)
-        v[n++] = h;
-    for (size_t i = n; i > 1; i--) {
-        size_t j = random_below((uint32_t)i);
-        struct host *spare = v[i - 1];
-
-        v[i - 1] = v[j];
-        v[j] = spare;
-    }
-    for (size_t i = 0; i < n; i++)
-        v[i]->next = v[i + 1];
-    return n > 0 ? v[0] : NULL;
-}
-
 static void fail_all(struct walk *w, enum rc rc, int basic_errno, const char *status, const char *message)
 {
     for (struct address *a = w->todo; a != NULL; a = a->next)
@@ -111,9 +68,9 @@ static bool read_hosts(struct walk *w)
 
     if (given == NULL || (w->t->hosts_override && w->t->hosts != NULL))
         return expand_hosts(w);
-    w->hosts = copy_hosts(w->arena, given);
+    w->hosts = host_list_copy(w->arena, given);
     if (w->t->hosts_randomize)
-        w->hosts = shuffle(w->arena, w->hosts);
+        w->hosts = host_list_shuffle(w->arena, w->hosts);
     return true;
 }
 
@@ -490,10 +447,10 @@ void smtp_hosts_deliver(const struct smtp_transport *t, struct transport_call *c
     if (spare != NULL && w.todo->result.rc == RC_DEFER) {
         struct walk second = { .t = t, .call = call, .arena = a, .todo = w.todo };
 
-        second.hosts = copy_hosts(a, spare);
+        second.hosts = host_list_copy(a, spare);
         second.own_list = true;
         if (t->hosts_randomize)
-            second.hosts = shuffle(a, second.hosts);
+            second.hosts = host_list_shuffle(a, second.hosts);
         walk_hosts(&second, &done);
     }
     for (size_t i = 0; i < n; i++) /* as the caller linked them */
