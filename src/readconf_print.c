@@ -89,7 +89,7 @@ static int print_named_list(const struct printer *p, const char *name)
 
 struct instances {
     const struct driver_family *family;
-    const void *const *v;
+    const struct driver_instance *const *v;
     size_t count;
 };
 
@@ -97,9 +97,9 @@ static bool find_family(const struct config *c, const char *noun, size_t len,
                         struct instances *out)
 {
     const struct instances all[] = {
-        { c->hooks->routers, (const void *const *)c->routers, c->router_count },
-        { c->hooks->transports, (const void *const *)c->transports, c->transport_count },
-        { c->hooks->authenticators, (const void *const *)c->authenticators,
+        { c->hooks->routers, (const void *)c->routers, c->router_count },
+        { c->hooks->transports, (const void *)c->transports, c->transport_count },
+        { c->hooks->authenticators, (const void *)c->authenticators,
           c->authenticator_count },
     };
 
@@ -112,25 +112,23 @@ static bool find_family(const struct config *c, const char *noun, size_t len,
     return false;
 }
 
-static void print_options(const struct printer *p, const struct driver_family *f,
-                          const struct option *o, size_t count, const void *instance)
+static void print_options(const struct printer *p, const struct option *o, size_t count,
+                          const struct driver_instance *instance)
 {
     for (size_t i = 0; i < count; i++)
         if (o[i].kind == KIND_DRIVER)
-            printf("%s%s\n", p->no_labels ? "" : "driver = ", f->driver_name(instance));
+            printf("%s%s\n", p->no_labels ? "" : "driver = ", instance->driver->name);
         else
             print_option(p, &o[i], instance);
 }
 
 static void print_instance(const struct printer *p, const struct driver_family *f,
-                           const void *instance)
+                           const struct driver_instance *instance)
 {
-    struct driver_info d;
+    const struct driver_info *d = instance->driver;
 
-    print_options(p, f, f->options, *f->option_count, instance);
-    for (size_t i = 0; f->driver(i, &d); i++)
-        if (strcmp(d.name, f->driver_name(instance)) == 0)
-            print_options(p, f, d.options, d.option_count, instance);
+    print_options(p, f->options, *f->option_count, instance);
+    print_options(p, d->options, d->option_count, instance);
 }
 
 static int print_driver(const struct printer *p, const char *noun, const char *name)
@@ -139,7 +137,7 @@ static int print_driver(const struct printer *p, const char *noun, const char *n
 
     if (find_family(p->cfg, noun, strlen(noun), &in))
         for (size_t i = 0; i < in.count; i++)
-            if (strcmp(in.family->name(in.v[i]), name) == 0) {
+            if (strcmp(in.v[i]->name, name) == 0) {
                 print_instance(p, in.family, in.v[i]);
                 return EXIT_SUCCESS;
             }
@@ -159,10 +157,10 @@ static bool print_drivers(const struct printer *p, const char *what)
         return false;
     for (size_t i = 0; i < in.count; i++) {
         if (list) {
-            printf("%s\n", in.family->name(in.v[i]));
+            printf("%s\n", in.v[i]->name);
             continue;
         }
-        printf("\n%s %s:\n", in.family->name(in.v[i]), in.family->noun);
+        printf("\n%s %s:\n", in.v[i]->name, in.family->noun);
         print_instance(p, in.family, in.v[i]);
     }
     return true;

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "config/driver.h"
 #include "config/option.h"
 #include "config/value.h"
 
@@ -16,9 +17,7 @@ struct config;
 struct expand_ctx;
 
 struct authenticator {
-    const char *name;
-    const struct auth_driver *driver;
-    const struct authenticator *next;
+    DRIVER_INSTANCE(struct authenticator, struct auth_driver);
     const char *public_name;
     const struct expr *client_condition, *client_set_id;
     const struct expr *server_advertise_condition, *server_condition, *server_debug_print;
@@ -45,10 +44,7 @@ struct auth_client_call {
 };
 
 struct auth_driver {
-    const char *name;
-    size_t instance_size;
-    const struct option *options;
-    size_t option_count;
+    DRIVER_INFO;
     bool (*check)(struct authenticator *au, const struct config *cfg, struct err *err);
     enum auth_rc (*server)(const struct authenticator *au, struct auth_server_call *call); /* or NULL */
     enum auth_rc (*client)(const struct authenticator *au, struct auth_client_call *call); /* or NULL */

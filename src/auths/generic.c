@@ -26,12 +26,10 @@ const size_t auth_option_count = ARRAY_LEN(auth_options);
 
 /* ---- Checks ---- */
 
-static bool check(void *instance, void *next, const struct driver_check *c,
-                  struct err *err)
+static bool check(void *instance, const struct driver_check *c, struct err *err)
 {
     struct authenticator *au = instance;
 
-    au->next = next;
     if (au->public_name == NULL || au->public_name[0] == '\0')
         au->public_name = cstr_upper(c->arena, au->name);
     for (const char *s = au->public_name; *s != '\0'; s++)
@@ -55,12 +53,11 @@ static bool no_two_alike(const struct config *cfg, const struct authenticator *a
     return true;
 }
 
-static bool check_all(void *instance, void *next, const struct driver_check *c,
-                      struct err *err)
+static bool check_all(void *instance, const struct driver_check *c, struct err *err)
 {
     const struct authenticator *au = instance;
 
-    if (!check(instance, next, c, err))
+    if (!check(instance, c, err))
         return false;
     return no_two_alike(c->cfg, au) ||
            err_set(err, c->arena, "two %s authenticators have the same public name (%s)",
@@ -69,39 +66,12 @@ static bool check_all(void *instance, void *next, const struct driver_check *c,
 
 /* ---- The family ---- */
 
-static bool driver(size_t i, struct driver_info *out)
+static const struct driver_info *driver(size_t i)
 {
     size_t count;
     const struct auth_driver *const *all = auth_drivers(&count);
 
-    if (i >= count)
-        return false;
-    *out = (struct driver_info){
-        .name = all[i]->name,
-        .instance_size = all[i]->instance_size,
-        .options = all[i]->options,
-        .option_count = all[i]->option_count,
-    };
-    return true;
-}
-
-static void init(void *instance, const char *name, size_t i)
-{
-    struct authenticator *au = instance;
-    size_t count;
-
-    au->name = name;
-    au->driver = auth_drivers(&count)[i];
-}
-
-static const char *name_of(const void *instance)
-{
-    return ((const struct authenticator *)instance)->name;
-}
-
-static const char *driver_name(const void *instance)
-{
-    return ((const struct authenticator *)instance)->driver->name;
+    return i < count ? &all[i]->info : NULL;
 }
 
 const struct driver_family generic_authenticators = {
@@ -111,8 +81,5 @@ const struct driver_family generic_authenticators = {
     .options = auth_options,
     .option_count = &auth_option_count,
     .driver = driver,
-    .init = init,
-    .name = name_of,
-    .driver_name = driver_name,
     .check = check_all,
 };

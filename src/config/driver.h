@@ -15,12 +15,39 @@ struct arena;
 struct config;
 struct hooks;
 
-struct driver_info {
-    const char *name;
-    size_t instance_size;
-    const struct option *options; /* private ones */
+/* A driver begins with these members, an instance with those of struct driver_instance. The unions let the
+ * reader see them where the families' own structs name them. */
+#define DRIVER_INFO_MEMBERS                                                              \
+    const char *name;                                                                    \
+    size_t instance_size;                                                                \
+    const struct option *options; /* private ones */                                     \
     size_t option_count;
+
+struct driver_info {
+    DRIVER_INFO_MEMBERS
 };
+#define DRIVER_INFO                                                                      \
+    union {                                                                              \
+        struct driver_info info;                                                         \
+        struct {                                                                         \
+            DRIVER_INFO_MEMBERS                                                          \
+        };                                                                               \
+    }
+
+struct driver_instance {
+    const char *name; /* as in the configuration */
+    const struct driver_info *driver;
+    const void *next;
+};
+#define DRIVER_INSTANCE(family, of)                                                      \
+    union {                                                                              \
+        struct driver_instance instance;                                                 \
+        struct {                                                                         \
+            const char *name;                                                            \
+            const of *driver;                                                            \
+            const family *next;                                                          \
+        };                                                                               \
+    }
 
 struct driver_check;
 
@@ -30,15 +57,10 @@ struct driver_family {
     size_t base_size;    /* of the generic struct */
     const struct option *options;
     const size_t *option_count;
-    /* The i-th driver that was built in; false beyond the last. */
-    bool (*driver)(size_t i, struct driver_info *out);
-    /* Fills the head of a new instance: its name, and its driver (the i-th). */
-    void (*init)(void *instance, const char *name, size_t i);
-    const char *(*name)(const void *instance);
-    const char *(*driver_name)(const void *instance);
-    /* After the whole file is read: makes `next` of the list, links names to instances, works out
-     * derived members and calls the driver's own check. */
-    bool (*check)(void *instance, void *next, const struct driver_check *c, struct err *err);
+    const struct driver_info *(*driver)(size_t i); /* those built in; NULL beyond the last */
+    /* After the whole file is read: links names to instances, works out derived members and calls the
+     * driver's own check. */
+    bool (*check)(void *instance, const struct driver_check *c, struct err *err);
 };
 
 /* What check() may ask. */

@@ -18,28 +18,27 @@ struct instance {
     struct reader *reader;
     const struct driver_family *family;
     const char *name;
-    struct driver_info driver; /* name NULL: not known yet */
-    size_t driver_index;
-    void *target;
+    const struct driver_info *driver; /* NULL: not known yet */
+    struct driver_instance *target;
     struct option_set set;
 };
 
 /* All instances of a family, in the order of the file. */
 struct instances {
     struct arena *arena;
-    void **v;
+    struct driver_instance **v;
     struct hash **set; /* by instance: the options that the file set */
     size_t count, cap;
 };
 
-static bool built(const struct driver_family *f, const char *name,
-                  struct driver_info *out, size_t *index)
+static const struct driver_info *built(const struct driver_family *f, const char *name)
 {
-    for (*index = 0; f->driver(*index, out); ++*index)
-        if (strcmp(out->name, name) == 0)
-            return true;
-    *out = (struct driver_info){ 0 };
-    return false;
+    const struct driver_info *d;
+
+    for (size_t i = 0; (d = f->driver(i)) != NULL; i++)
+        if (strcmp(d->name, name) == 0)
+            break;
+    return d;
 }
 
 static bool is_option(void *arg, const char *name)
@@ -47,8 +46,8 @@ static bool is_option(void *arg, const char *name)
     const struct instance *in = arg;
 
     return option_find(in->family->options, *in->family->option_count, name) != NULL ||
-           (in->driver.name != NULL &&
-            option_find(in->driver.options, in->driver.option_count, name) != NULL);
+           (in->driver != NULL &&
+            option_find(in->driver->options, in->driver->option_count, name) != NULL);
 }
 
 /* driver = name: the instance gets its full size, and the private options their defaults.
@@ -60,25 +59,27 @@ static bool set_driver(struct instance *in, const struct option_line *l)
     struct err *err = in->reader->err;
     const char *name;
 
-    if (in->driver.name != NULL)
+    if (in->driver != NULL)
         return err_set(err, a, "\"%s\" option set for the second time", l->as_written);
     if (l->rest[0] != '=')
         return err_set(err, a, "missing \"=\" after %s", l->as_written);
     if (!option_value_string(a, "driver", cstr_skip_space(l->rest + 1), &name, err))
         return false;
-    if (!built(f, name, &in->driver, &in->driver_index)) {
+    in->driver = built(f, name);
+    if (in->driver == NULL) {
         const char *part = unbuilt_option(arena_printf(a, "%s/%s", f->noun, name));
 
         return err_set(err, a, "%s %s: cannot find %s driver \"%s\"%s", f->noun, in->name,
                        f->noun, name,
                        part == NULL ? "" : " (not built into this binary yet)");
     }
-    void *whole = arena_alloc(a, 1, in->driver.instance_size);
+    struct driver_instance *whole = arena_alloc(a, 1, in->driver->instance_size);
 
     memcpy(whole, in->target, f->base_size);
     in->target = whole;
-    f->init(whole, in->name, in->driver_index);
-    return option_defaults(&in->set, in->driver.options, in->driver.option_count, whole,
+    whole->name = in->name;
+    whole->driver = in->driver;
+    return option_defaults(&in->set, in->driver->options, in->driver->option_count, whole,
                            err);
 }
 
@@ -88,15 +89,15 @@ static bool unknown_option(struct instance *in, const struct option_line *l)
     const char *noun = in->family->noun;
     const char *part = unbuilt_option(arena_printf(a, "%s/%s", noun, l->name));
 
-    if (part == NULL && in->driver.name != NULL)
+    if (part == NULL && in->driver != NULL)
         part =
-            unbuilt_option(arena_printf(a, "%s/%s/%s", noun, in->driver.name, l->name));
+            unbuilt_option(arena_printf(a, "%s/%s/%s", noun, in->driver->name, l->name));
     if (part != NULL)
         return err_set(in->reader->err, a,
                        "option \"%s\" is not built into this binary yet: %s", l->name,
                        part);
     return err_set(in->reader->err, a, "option \"%s\" unknown%s", l->as_written,
-                   in->driver.name != NULL
+                   in->driver != NULL
                        ? ""
                        : " (\"driver\" must be specified before any private options)");
 }
@@ -114,8 +115,8 @@ static bool read_option(struct instance *in, const char *line)
                        line);
     const struct option *o = option_find(f->options, *f->option_count, l.name);
 
-    if (o == NULL && in->driver.name != NULL)
-        o = option_find(in->driver.options, in->driver.option_count, l.name);
+    if (o == NULL && in->driver != NULL)
+        o = option_find(in->driver->options, in->driver->option_count, l.name);
     if (o == NULL)
         return unknown_option(in, &l);
     if (l.hide)
@@ -123,7 +124,8 @@ static bool read_option(struct instance *in, const char *line)
     return option_read(&in->set, o, in->target, &l, in->reader->err);
 }
 
-static void append(struct instances *all, void *target, struct hash *set)
+static void append(struct instances *all, struct driver_instance *target,
+                   struct hash *set)
 {
     if (all->count == all->cap) {
         size_t cap = all->cap == 0 ? 16 : all->cap * 2;
@@ -175,13 +177,13 @@ static bool finish_instance(struct reader *r, struct instance *in, struct instan
 {
     if (in->name == NULL)
         return true;
-    if (in->driver.name == NULL) {
+    if (in->driver == NULL) {
         r->place = "";
         return err_set(r->err, r->arena, "no driver defined for %s \"%s\"",
                        in->family->noun, in->name);
     }
     for (size_t i = 0; i < all->count; i++)
-        if (strcmp(in->family->name(all->v[i]), in->name) == 0) {
+        if (strcmp(all->v[i]->name, in->name) == 0) {
             r->place = "";
             return err_set(r->err, r->arena, "there are two %s called \"%s\"",
                            in->family->section, in->name);
@@ -258,7 +260,7 @@ bool driver_option_set(const struct driver_check *c, const char *name)
 static bool check_family(struct reader *r, const struct driver_family *f,
                          const void *instances, size_t count, struct hash *const *set)
 {
-    void *const *v = instances;
+    struct driver_instance *const *v = instances;
 
     for (size_t i = 0; i < count; i++) {
         const struct driver_check check = {
@@ -268,8 +270,9 @@ static bool check_family(struct reader *r, const struct driver_family *f,
             .set = set[i],
         };
 
-        r->place = arena_printf(r->arena, " for %s %s", f->name(v[i]), f->noun);
-        if (!f->check(v[i], i + 1 < count ? v[i + 1] : NULL, &check, r->err))
+        r->place = arena_printf(r->arena, " for %s %s", v[i]->name, f->noun);
+        v[i]->next = i + 1 < count ? v[i + 1] : NULL;
+        if (!f->check(v[i], &check, r->err))
             return false;
     }
     return true;

@@ -60,16 +60,16 @@ static void add_options(struct names *n, const char *prefix, const struct option
 
 static void add_family(struct names *n, const struct driver_family *f)
 {
-    struct driver_info d;
+    const struct driver_info *d;
 
     if (f == NULL)
         return;
     add_options(n, arena_printf(n->arena, "_OPT_%s_", f->section), f->options,
                 *f->option_count);
-    for (size_t i = 0; f->driver(i, &d); i++) {
-        add(n, arena_printf(n->arena, "_DRIVER_%s_", f->noun), d.name);
-        add_options(n, arena_printf(n->arena, "_OPT_%s_%s_", f->noun, d.name), d.options,
-                    d.option_count);
+    for (size_t i = 0; (d = f->driver(i)) != NULL; i++) {
+        add(n, arena_printf(n->arena, "_DRIVER_%s_", f->noun), d->name);
+        add_options(n, arena_printf(n->arena, "_OPT_%s_%s_", f->noun, d->name),
+                    d->options, d->option_count);
     }
 }
 

@@ -183,14 +183,13 @@ static bool find_transport(struct router *r, const struct driver_check *c,
            err_set(err, c->arena, "transport \"%s\" not found", r->transport->constant);
 }
 
-static bool check(void *instance, void *next, const struct driver_check *c,
-                  struct err *err)
+static bool check(void *instance, const struct driver_check *c, struct err *err)
 {
     struct router *r = instance;
 
-    r->next = next;
     if (!driver_option_set(c, "retry_use_local_part"))
-        r->retry_use_local_part = r->check_local_user; /* 4.93 looks at more preconditions */
+        r->retry_use_local_part =
+            r->check_local_user; /* 4.93 looks at more preconditions */
     if (!driver_option_set(c, "log_as_local"))
         r->log_as_local = strcmp(r->driver->name, "accept") == 0;
     if (r->fallback_hosts != NULL)
@@ -212,39 +211,12 @@ static bool check(void *instance, void *next, const struct driver_check *c,
 
 /* ---- The family ---- */
 
-static bool driver(size_t i, struct driver_info *out)
+static const struct driver_info *driver(size_t i)
 {
     size_t count;
     const struct router_driver *const *all = router_drivers(&count);
 
-    if (i >= count)
-        return false;
-    *out = (struct driver_info){
-        .name = all[i]->name,
-        .instance_size = all[i]->instance_size,
-        .options = all[i]->options,
-        .option_count = all[i]->option_count,
-    };
-    return true;
-}
-
-static void init(void *instance, const char *name, size_t i)
-{
-    struct router *r = instance;
-    size_t count;
-
-    r->name = name;
-    r->driver = router_drivers(&count)[i];
-}
-
-static const char *name_of(const void *instance)
-{
-    return ((const struct router *)instance)->name;
-}
-
-static const char *driver_name(const void *instance)
-{
-    return ((const struct router *)instance)->driver->name;
+    return i < count ? &all[i]->info : NULL;
 }
 
 const struct driver_family generic_routers = {
@@ -254,8 +226,5 @@ const struct driver_family generic_routers = {
     .options = router_options,
     .option_count = &router_option_count,
     .driver = driver,
-    .init = init,
-    .name = name_of,
-    .driver_name = driver_name,
     .check = check,
 };

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "config/driver.h"
 #include "config/option.h"
 #include "config/value.h"
 
@@ -25,9 +26,7 @@ enum self_action { SELF_FREEZE, SELF_DEFER, SELF_FAIL, SELF_SEND, SELF_PASS, SEL
 /* The generic part, first member of every driver's own instance struct. Members are named after the
  * options (manual chapter 15). */
 struct router {
-    const char *name; /* as in the configuration */
-    const struct router_driver *driver;
-    const struct router *next;
+    DRIVER_INSTANCE(struct router, struct router_driver);
 
     const struct expr *address_data;
     bool address_test;
@@ -115,10 +114,7 @@ enum route_rc {
 enum { ROUTER_NEEDS_TRANSPORT = 1 << 0, ROUTER_NO_TRANSPORT = 1 << 1 };
 
 struct router_driver {
-    const char *name;
-    size_t instance_size;
-    const struct option *options; /* private ones, sorted by name */
-    size_t option_count;
+    DRIVER_INFO;
     unsigned flags;
     /* Optional. Checks one instance once its options are read; may work out derived members. */
     bool (*check)(struct router *r, const struct config *cfg, struct arena *a, struct err *err);

@@ -87,13 +87,11 @@ static bool check_rewrite(struct transport *t, const struct driver_check *c,
     return true;
 }
 
-static bool check(void *instance, void *next, const struct driver_check *c,
-                  struct err *err)
+static bool check(void *instance, const struct driver_check *c, struct err *err)
 {
     struct transport *t = instance;
     struct owner_ids ids;
 
-    t->next = next;
     if (!driver_option_set(c, "retry_use_local_part"))
         t->retry_use_local_part = (t->driver->flags & TRANSPORT_LOCAL) != 0;
     if (t->body_only && t->headers_only)
@@ -112,39 +110,12 @@ static bool check(void *instance, void *next, const struct driver_check *c,
 
 /* ---- The family ---- */
 
-static bool driver(size_t i, struct driver_info *out)
+static const struct driver_info *driver(size_t i)
 {
     size_t count;
     const struct transport_driver *const *all = transport_drivers(&count);
 
-    if (i >= count)
-        return false;
-    *out = (struct driver_info){
-        .name = all[i]->name,
-        .instance_size = all[i]->instance_size,
-        .options = all[i]->options,
-        .option_count = all[i]->option_count,
-    };
-    return true;
-}
-
-static void init(void *instance, const char *name, size_t i)
-{
-    struct transport *t = instance;
-    size_t count;
-
-    t->name = name;
-    t->driver = transport_drivers(&count)[i];
-}
-
-static const char *name_of(const void *instance)
-{
-    return ((const struct transport *)instance)->name;
-}
-
-static const char *driver_name(const void *instance)
-{
-    return ((const struct transport *)instance)->driver->name;
+    return i < count ? &all[i]->info : NULL;
 }
 
 const struct driver_family generic_transports = {
@@ -154,8 +125,5 @@ const struct driver_family generic_transports = {
     .options = transport_options,
     .option_count = &transport_option_count,
     .driver = driver,
-    .init = init,
-    .name = name_of,
-    .driver_name = driver_name,
     .check = check,
 };

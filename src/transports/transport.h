@@ -10,6 +10,7 @@
 #include "base/attr.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "config/driver.h"
 #include "config/option.h"
 #include "config/value.h"
 
@@ -25,9 +26,7 @@ struct transport_driver;
 
 /* The generic part, first member of every driver's instance struct (manual chapter 24). */
 struct transport {
-    const char *name;
-    const struct transport_driver *driver;
-    const struct transport *next;
+    DRIVER_INSTANCE(struct transport, struct transport_driver);
 
     bool body_only;
     const struct expr *current_directory;
@@ -91,10 +90,7 @@ struct transport_submission {
 enum { TRANSPORT_LOCAL = 1 << 0 /* runs in an agent */ };
 
 struct transport_driver {
-    const char *name;
-    size_t instance_size;
-    const struct option *options;
-    size_t option_count;
+    DRIVER_INFO;
     unsigned flags;
     bool (*check)(struct transport *t, const struct config *cfg, struct arena *a, struct err *err);
     void (*deliver)(const struct transport *t, struct transport_call *call);

@@ -99,8 +99,9 @@ static inline bool fake_expand(struct arena *a, const struct config *cfg, const 
 /* ---- drivers ---- */
 
 struct fake_driver {
-    const char *name, *driver;
-    void *next;
+    const char *name;
+    const struct driver_info *driver;
+    const void *next;
     bool flag;
     long number;
     const struct expr *text;
@@ -133,37 +134,18 @@ static const struct option fake_private[] = {
 /* clang-format on */
 static const size_t fake_generic_count = ARRAY_LEN(fake_generic);
 
-static inline bool fake_driver(size_t i, struct driver_info *out)
+static const struct driver_info fake_driver_info = { "fake", sizeof(struct fake_driver), fake_private,
+                                                     ARRAY_LEN(fake_private) };
+
+static inline const struct driver_info *fake_driver(size_t i)
 {
-    *out = (struct driver_info){ "fake", sizeof(struct fake_driver), fake_private,
-                                 ARRAY_LEN(fake_private) };
-    return i == 0;
+    return i == 0 ? &fake_driver_info : NULL;
 }
 
-static inline void fake_init(void *instance, const char *name, size_t i)
+static inline bool fake_check(void *instance, const struct driver_check *c, struct err *err)
 {
     struct fake_driver *d = instance;
 
-    (void)i;
-    d->name = name;
-    d->driver = "fake";
-}
-
-static inline const char *fake_name(const void *instance)
-{
-    return ((const struct fake_driver *)instance)->name;
-}
-
-static inline const char *fake_driver_name(const void *instance)
-{
-    return ((const struct fake_driver *)instance)->driver;
-}
-
-static inline bool fake_check(void *instance, void *next, const struct driver_check *c, struct err *err)
-{
-    struct fake_driver *d = instance;
-
-    d->next = next;
     if (d->number == 13)
         return err_set(err, c->arena, "13 is not possible");
     if (driver_option_set(c, "number") && !driver_option_set(c, "flag"))
@@ -174,7 +156,7 @@ static inline bool fake_check(void *instance, void *next, const struct driver_ch
 #define FAKE_FAMILY(s, n)                                                                          \
     {                                                                                              \
         s, n, offsetof(struct fake_driver, secret), fake_generic, &fake_generic_count, fake_driver, \
-            fake_init, fake_name, fake_driver_name, fake_check                                     \
+            fake_check                                     \
     }
 static const struct driver_family fake_routers = FAKE_FAMILY("routers", "router");
 static const struct driver_family fake_transports = FAKE_FAMILY("transports", "transport");

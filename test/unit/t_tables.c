@@ -46,18 +46,18 @@ static void options_are_sorted(void **state)
 /* A private option of a generic one's name could never be set. */
 static void check_family(const struct driver_family *f)
 {
-    struct driver_info d;
+    const struct driver_info *d;
     const char *last = "";
 
-    for (size_t i = 0; f->driver(i, &d); i++) {
-        if (strcmp(last, d.name) >= 0)
-            fail_msg("%s: %s stands before %s", f->section, last, d.name);
-        last = d.name;
-        CHECK(d.name, d.instance_size >= f->base_size);
-        for (size_t k = 0; k < d.option_count; k++)
+    for (size_t i = 0; (d = f->driver(i)) != NULL; i++) {
+        if (strcmp(last, d->name) >= 0)
+            fail_msg("%s: %s stands before %s", f->section, last, d->name);
+        last = d->name;
+        CHECK(d->name, d->instance_size >= f->base_size);
+        for (size_t k = 0; k < d->option_count; k++)
             for (size_t g = 0; g < *f->option_count; g++)
-                if (strcmp(d.options[k].name, f->options[g].name) == 0)
-                    fail_msg("%s: %s is an option of all %s", d.name, d.options[k].name, f->section);
+                if (strcmp(d->options[k].name, f->options[g].name) == 0)
+                    fail_msg("%s: %s is an option of all %s", d->name, d->options[k].name, f->section);
     }
 }
 
