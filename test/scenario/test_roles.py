@@ -114,7 +114,7 @@ MAY_OPEN = {
     "worker": ["{}/spool", "/etc/"],
     "agent": ["{}/spool/input/", "{}/mail", "/etc/"],
 }
-WRITES = {"queue": ["{}/spool"], "session": ["{}/spool"], "worker": ["{}/spool"], "agent": ["{}/mail", "{}/spool/input/"]}
+WRITES = {"broker": ["{}/spool/wal"], "acceptor": ["{}/spool/wal"], "queue": ["{}/spool"], "session": ["{}/spool"], "worker": ["{}/spool"], "agent": ["{}/mail", "{}/spool/input/"]}
 
 
 def look(e, seen):
