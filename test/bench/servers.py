@@ -99,10 +99,14 @@ class Server:
         except OSError:
             return False
 
+    def first(self):
+        """The process whose end is the server's."""
+        return self.process.pid
+
     def stop(self):
         if not self.process:
             return
-        self.process.send_signal(self.end_signal)
+        os.kill(self.first(), self.end_signal)
         try:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
@@ -228,7 +232,7 @@ class Packaged(Server):
     """A server of Debian's, in its namespaces."""
 
     packages, binary, unpacked = [], "", ""
-    end_signal = signal.SIGKILL  # to unshare, and with it the namespace ends
+    end_signal = signal.SIGKILL
 
     def prepare(self):
         if os.geteuid() != 0:
@@ -247,7 +251,7 @@ class Packaged(Server):
         (self.etc / "nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n")
         (self.etc / "resolv.conf").write_text(f"nameserver {DNS}\n")
         self.configure()
-        self.program = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+        self.program = ["unshare", "--mount", "--pid", "--fork", "--mount-proc",
                         "sh", "-c", MOUNTS, "sh", self.unpacked, self.dir]
 
     def add_users(self, name, lines):
@@ -256,10 +260,15 @@ class Packaged(Server):
             kept = [line for line in f if line.split(":")[0] not in names]
         (self.etc / name).write_text("".join([*kept, *lines]))
 
+    def first(self):
+        """The namespace's first process: all others end with it. (--kill-child is undone by a change of user.)"""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return int(children[0]) if children else pid
+
     def inside(self, *command, **more):
         """A program of the running server's package, beside it."""
-        first = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()[0]
-        p = subprocess.run(["nsenter", "-t", first, "-m", "-p", *command], capture_output=True, text=True,
+        p = subprocess.run(["nsenter", "-t", str(self.first()), "-m", "-p", *command], capture_output=True, text=True,
                            env=self.environment(), **more)
         if p.returncode != 0:
             raise AssertionError(f"{self.title}: {' '.join(command)}: {p.stderr.strip()}")
