@@ -20,7 +20,8 @@ enum { HEADER_FILE_MAX = 256 << 20, JOURNAL_MAX = 256 << 20, NOTES_MAX = 1 << 20
 
 /* ---- loading ---- */
 
-static enum spool_rc gone_or_broken(struct exim *e, struct arena *a, const char *id, struct err *err)
+static enum spool_rc gone_or_broken(struct exim *e, struct arena *a, const char *id,
+                                    struct err *err)
 {
     if (errno != ENOENT) {
         err_sys(err, a, errno, "spool file %s-D", id);
@@ -32,7 +33,8 @@ static enum spool_rc gone_or_broken(struct exim *e, struct arena *a, const char 
     return SPOOL_BAD;
 }
 
-static enum spool_rc lock_data(int fd, struct arena *a, const char *id, struct stat *st, struct err *err)
+static enum spool_rc lock_data(int fd, struct arena *a, const char *id, struct stat *st,
+                               struct err *err)
 {
     if (!fd_lock(fd, true, false)) {
         if (errno == EACCES || errno == EAGAIN)
@@ -56,7 +58,8 @@ static bool id_line_is(int fd, const char *id)
            memcmp(line, want, sizeof(line)) == 0;
 }
 
-static enum spool_rc open_data(struct exim *e, struct message *m, const char *id, struct err *err)
+static enum spool_rc open_data(struct exim *e, struct message *m, const char *id,
+                               struct err *err)
 {
     const char *path = spool_find(m->arena, e, spool_input, id, "-D");
     int fd = path == NULL ? -1 : fd_open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
@@ -72,11 +75,14 @@ static enum spool_rc open_data(struct exim *e, struct message *m, const char *id
         err_set(err, m->arena, "Format error in spool file %s-D: wrong first line", id);
         return SPOOL_BAD;
     }
-    m->body = (struct body){ .fd = fd, .start = SPOOL_ID_LINE, .size = st.st_size - SPOOL_ID_LINE };
+    m->body = (struct body){ .fd = fd,
+                             .start = SPOOL_ID_LINE,
+                             .size = st.st_size - SPOOL_ID_LINE };
     return SPOOL_OK;
 }
 
-static enum spool_rc read_envelope(struct exim *e, struct message *m, const char *id, struct err *err)
+static enum spool_rc read_envelope(struct exim *e, struct message *m, const char *id,
+                                   struct err *err)
 {
     const char *path = spool_find(m->arena, e, spool_input, id, "-H");
     struct arena *a = arena_new("spool -H");
@@ -130,7 +136,8 @@ static enum spool_rc to_unix_form(struct exim *e, struct message *m, struct err 
     return SPOOL_OK;
 }
 
-static enum spool_rc load_files(struct exim *e, struct message *m, const char *id, struct err *err)
+static enum spool_rc load_files(struct exim *e, struct message *m, const char *id,
+                                struct err *err)
 {
     enum spool_rc rc = open_data(e, m, id, err);
 
@@ -143,7 +150,8 @@ static enum spool_rc load_files(struct exim *e, struct message *m, const char *i
     return rc;
 }
 
-enum spool_rc spool_load(struct exim *e, const char *id, uint64_t place, struct message **out, struct err *err)
+enum spool_rc spool_load(struct exim *e, const char *id, uint64_t place,
+                         struct message **out, struct err *err)
 {
     struct message *m = message_new("message");
     enum spool_rc rc = SPOOL_GONE;
@@ -164,11 +172,14 @@ enum spool_rc spool_load(struct exim *e, const char *id, uint64_t place, struct 
     return rc;
 }
 
-enum spool_rc spool_peek(struct exim *e, const char *id, struct arena *a, struct message *out, struct err *err)
+enum spool_rc spool_peek(struct exim *e, const char *id, struct arena *a,
+                         struct message *out, struct err *err)
 {
     struct stat st;
 
-    *out = (struct message){ .arena = a, .sender = "", .body = { .fd = -1, .start = SPOOL_ID_LINE } };
+    *out = (struct message){ .arena = a,
+                             .sender = "",
+                             .body = { .fd = -1, .start = SPOOL_ID_LINE } };
     header_list_init(&out->headers);
     enum spool_rc rc = read_envelope(e, out, id, err);
     if (rc == SPOOL_OK)
@@ -185,7 +196,8 @@ enum spool_rc spool_peek(struct exim *e, const char *id, struct arena *a, struct
 
 /* ---- changing ---- */
 
-static const char *sibling(struct arena *a, struct exim *e, const struct message *m, const char *suffix)
+static const char *sibling(struct arena *a, struct exim *e, const struct message *m,
+                           const char *suffix)
 {
     const char *header = spool_find(a, e, spool_input, m->id, "-H");
 
@@ -218,7 +230,8 @@ static bool append_journal(struct exim *e, const char *path, int fd, struct str 
            (st.st_size > 0 || spool_sync_dir(e, path));
 }
 
-static bool journal_to_file(struct exim *e, struct arena *a, struct message *m, struct str text, struct err *err)
+static bool journal_to_file(struct exim *e, struct arena *a, struct message *m,
+                            struct str text, struct err *err)
 {
     const char *path = sibling(a, e, m, "-J");
     int fd = spool_create(a, e, path, O_RDWR | O_APPEND);
@@ -230,19 +243,47 @@ static bool journal_to_file(struct exim *e, struct arena *a, struct message *m, 
     return ok || err_sys(err, m->arena, why, "cannot write %s-J", m->id);
 }
 
-bool spool_journal(struct exim *e, struct message *m, const char *const *addresses, size_t n, struct err *err)
+static bool journal(struct exim *e, struct message *m, const char *const *addresses,
+                    size_t n, struct err *err)
 {
     struct arena *a = arena_new("spool -J");
     struct buf text = buf_init(a, JOURNAL_MAX);
 
     for (size_t i = 0; i < n; i++)
         buf_printf(&text, "%s\n", cstr_printable(a, addresses[i], true));
-    bool ok = text.full ? err_sys(err, m->arena, EFBIG, "cannot write %s-J", m->id)
-              : m->place != 0 && spool_journal_logged(e, m, buf_view(&text))
-                  ? true
-                  : spool_rest(e, m, err) && journal_to_file(e, a, m, buf_view(&text), err);
+    bool ok =
+        text.full ? err_sys(err, m->arena, EFBIG, "cannot write %s-J", m->id)
+        : m->place != 0 && spool_journal_logged(e, m, buf_view(&text))
+            ? true
+            : spool_rest(e, m, err) && journal_to_file(e, a, m, buf_view(&text), err);
     arena_destroy(&a);
     return ok;
+}
+
+bool spool_journal_soon(struct exim *e, struct message *m, const char *const *addresses,
+                        size_t n, struct err *err)
+{
+    enum { SOON_MS = 50 };
+    int64_t now = tod_monotonic_ms();
+
+    if (!journal(e, m, addresses, n, err))
+        return false;
+    if (m->journal_owed_ms == 0)
+        m->journal_owed_ms = now;
+    return now - m->journal_owed_ms < SOON_MS || spool_journal_sync(e, m, err);
+}
+
+bool spool_journal_sync(struct exim *e, struct message *m, struct err *err)
+{
+    m->journal_owed_ms = 0;
+    return m->place == 0 || wal_sync_all(e->wal) ||
+           err_sys(err, m->arena, errno, "cannot sync the log of the spool");
+}
+
+bool spool_journal(struct exim *e, struct message *m, const char *const *addresses,
+                   size_t n, struct err *err)
+{
+    return journal(e, m, addresses, n, err) && spool_journal_sync(e, m, err);
 }
 
 static bool gone(const char *path)
@@ -256,7 +297,8 @@ bool spool_update(struct exim *e, struct message *m, struct err *err)
         return spool_rest(e, m, err);
     struct arena *a = arena_new("spool -H");
     const char *path = sibling(a, e, m, "-H");
-    const char *temp = arena_printf(a, "%.*shdr.%s", (int)(strrchr(path, '/') - path + 1), path, m->id);
+    const char *temp =
+        arena_printf(a, "%.*shdr.%s", (int)(strrchr(path, '/') - path + 1), path, m->id);
     struct buf text = buf_init(a, HEADER_FILE_MAX);
 
     spool_header_print(&text, m);
@@ -280,8 +322,9 @@ static bool put_away_msglog(struct exim *e, struct arena *a, const char *id)
            rename(path, arena_printf(a, "%s/%s", dir, id)) == 0;
 }
 
-/* The envelope goes first: without it there is no message, and what a crash leaves of the rest is
- * swept up by spool_clean. Nothing is synced: a -H that comes back has its -J with it. */
+/* The envelope goes first: without it there is no message, and what a crash leaves of the
+ * rest is swept up by spool_clean. Nothing is synced: a -H that comes back has its -J
+ * with it. */
 bool spool_remove(struct exim *e, struct message *m, struct err *err)
 {
     if (m->place != 0) {
@@ -314,18 +357,22 @@ bool spool_purge(struct exim *e, const char *id, bool *found, struct err *err)
         const char *path = spool_find(a, e, spool_input, id, suffixes[i]);
 
         *found = *found || path != NULL;
-        ok = gone(path) || err_sys(err, e->arena, errno, "cannot remove %s%s", id, suffixes[i]);
+        ok = gone(path) ||
+             err_sys(err, e->arena, errno, "cannot remove %s%s", id, suffixes[i]);
     }
-    ok = ok && (put_away_msglog(e, a, id) || err_sys(err, e->arena, errno, "cannot remove message log of %s", id));
+    ok = ok && (put_away_msglog(e, a, id) ||
+                err_sys(err, e->arena, errno, "cannot remove message log of %s", id));
     arena_destroy(&a);
     return ok;
 }
 
-static const char *part_path(struct arena *a, struct exim *e, const char *id, enum spool_part part)
+static const char *part_path(struct arena *a, struct exim *e, const char *id,
+                             enum spool_part part)
 {
     static const char *const suffixes[] = { "-H", "-D", "" };
 
-    return spool_find(a, e, part == SPOOL_PART_LOG ? spool_msglogs : spool_input, id, suffixes[part]);
+    return spool_find(a, e, part == SPOOL_PART_LOG ? spool_msglogs : spool_input, id,
+                      suffixes[part]);
 }
 
 bool spool_copy(struct exim *e, const char *id, enum spool_part part, off_t from, int out)
@@ -363,7 +410,8 @@ off_t spool_file_size(struct exim *e, const char *id, enum spool_part part)
 
 /* ---- message logs ---- */
 
-static void append_msglog(struct exim *e, struct arena *a, const char *id, struct str text)
+static void append_msglog(struct exim *e, struct arena *a, const char *id,
+                          struct str text)
 {
     const char *path = spool_find(a, e, spool_msglogs, id, "");
 
@@ -446,7 +494,8 @@ static const char *log_directory(struct arena *a, const struct exim *e)
 enum spool_space spool_check_space(struct exim *e, int64_t size)
 {
     const struct main_options *o = &e->config->main;
-    int64_t want = o->check_spool_space > 0 ? o->check_spool_space + (size > 0 ? size : 0) : 0;
+    int64_t want =
+        o->check_spool_space > 0 ? o->check_spool_space + (size > 0 ? size : 0) : 0;
     struct arena *a = arena_new("space");
     bool ok = has_room(e->config->spool_directory, want, o->check_spool_inodes) &&
               ((o->check_log_space <= 0 && o->check_log_inodes <= 0) ||

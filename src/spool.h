@@ -46,6 +46,11 @@ enum spool_rc spool_load(struct exim *e, const char *id, uint64_t place, struct 
 enum spool_rc spool_peek(struct exim *e, const char *id, struct arena *a, struct message *out, struct err *err);
 /* Notes addresses as done, durable (-J) before the next step of delivery. */
 bool spool_journal(struct exim *e, struct message *m, const char *const *addresses, size_t n, struct err *err) MUST_USE;
+/* The same for local deliveries one after another: the end of the process changes nothing, but the disk has it some 50 ms
+ * later, or after spool_journal_sync. */
+bool spool_journal_soon(struct exim *e, struct message *m, const char *const *addresses, size_t n,
+                        struct err *err) MUST_USE;
+bool spool_journal_sync(struct exim *e, struct message *m, struct err *err) MUST_USE;
 /* A message in the log comes to rest: it gets its files, with its present state. Durable. No more than
  * true for one that has files. */
 bool spool_rest(struct exim *e, struct message *m, struct err *err) MUST_USE;

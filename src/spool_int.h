@@ -70,7 +70,7 @@ int spool_unwire(struct arena *a, const struct exim *e, struct message *m);
 /* ---- messages in the log (spool_rest.c); m->place says where ---- */
 /* Locks and reads it. SPOOL_GONE: it is not there any more, files may be. */
 enum spool_rc spool_load_logged(struct exim *e, struct message *m, uint64_t place, struct err *err);
-bool spool_journal_logged(struct exim *e, struct message *m, struct str lines) MUST_USE;
+bool spool_journal_logged(struct exim *e, struct message *m, struct str lines) MUST_USE; /* not synced */
 void spool_leave_log(struct exim *e, struct message *m); /* done */
 void spool_put_notes(struct exim *e, struct message *m); /* into its message log, which is a file now */
 

@@ -102,8 +102,7 @@ bool spool_journal_logged(struct exim *e, struct message *m, struct str lines)
 
     memcpy(r.id, m->id, sizeof(r.id));
     wal_mark(e->wal, m->place, WAL_JOURNALED);
-    uint64_t lsn = wal_append(e->wal, &r);
-    return lsn != 0 && wal_sync(e->wal, lsn);
+    return wal_append(e->wal, &r) != 0;
 }
 
 void spool_leave_log(struct exim *e, struct message *m)

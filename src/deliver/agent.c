@@ -16,10 +16,12 @@
 #include "transports/capture.h"
 #include "transports/transport.h"
 
-/* Connections to agents, kept as long as this process lives: bounded, the oldest goes first. */
+/* Connections to agents, kept as long as this process lives: bounded, the oldest goes
+ * first. */
 enum { AGENTS_KEPT = 16 };
 struct link {
     int fd; /* -1: free */
+    bool busy;
     uid_t uid;
     gid_t gid;
     char message_id[MSGID_LEN + 1]; /* the one the agent holds */
@@ -32,6 +34,7 @@ static void link_close(struct link *l)
     if (l->fd >= 0)
         fd_close(l->fd);
     l->fd = -1;
+    l->busy = false;
 }
 
 void agent_close_all(void)
@@ -48,7 +51,10 @@ static struct link *link_slot(void)
             return &links[i];
     if (links_used < AGENTS_KEPT)
         return &links[links_used++];
-    struct link *l = &links[next_victim++ % AGENTS_KEPT];
+    struct link *l;
+    do /* not all are busy: AGENT_JOBS_MAX is less */
+        l = &links[next_victim++ % AGENTS_KEPT];
+    while (l->busy);
     link_close(l);
     return l;
 }
@@ -56,8 +62,8 @@ static struct link *link_slot(void)
 static struct link *link_get(struct exim *e, const struct agent_id *who, struct err *err)
 {
     for (size_t i = 0; i < links_used; i++)
-        if (links[i].fd >= 0 && links[i].uid == who->uid && links[i].gid == who->gid &&
-            who->init_user == NULL)
+        if (links[i].fd >= 0 && !links[i].busy && links[i].uid == who->uid &&
+            links[i].gid == who->gid && who->init_user == NULL)
             return &links[i];
 
     int fd = priv_agent_connect(e, who->uid, who->gid, who->init_user, err);
@@ -72,11 +78,12 @@ static struct link *link_get(struct exim *e, const struct agent_id *who, struct 
 }
 
 /* One request and its answer; the link is closed when the agent is gone. */
-static bool ask(struct link *l, struct arena *a, enum agent_record kind, const struct buf *request,
-                enum agent_record *answer, struct str *body)
+static bool ask(struct link *l, struct arena *a, enum agent_record kind,
+                const struct buf *request, enum agent_record *answer, struct str *body)
 {
     int fd = -1;
-    bool ok = agent_ipc_send(l->fd, kind, request, -1) && agent_ipc_recv(l->fd, a, answer, body, &fd);
+    bool ok = agent_ipc_send(l->fd, kind, request, -1) &&
+              agent_ipc_recv(l->fd, a, answer, body, &fd);
 
     if (fd >= 0)
         fd_close(fd);
@@ -85,7 +92,8 @@ static bool ask(struct link *l, struct arena *a, enum agent_record kind, const s
     return ok;
 }
 
-/* The agent needs no recipients: a message to a thousand people is not sent a thousand times. */
+/* The agent needs no recipients: a message to a thousand people is not sent a thousand
+ * times. */
 static bool send_message(struct link *l, struct arena *a, const struct message *m)
 {
     if (strcmp(l->message_id, m->id) == 0)
@@ -93,10 +101,13 @@ static bool send_message(struct link *l, struct arena *a, const struct message *
     struct message copy = *m;
     copy.recipient_count = 0;
     copy.nonrecipients = NULL;
-    struct buf text = buf_init(a, AGENT_RECORD_MAX / 2), b = buf_init(a, AGENT_RECORD_MAX);
+    struct buf text = buf_init(a, AGENT_RECORD_MAX / 2),
+               b = buf_init(a, AGENT_RECORD_MAX);
     spool_header_print(&text, &copy);
     wire_put_bytes(&b, buf_view(&text));
-    wire_put_bytes(&b, m->body.text == NULL ? STR("") : (struct str){ m->body.text, (size_t)m->body.size });
+    wire_put_bytes(&b, m->body.text == NULL
+                           ? STR("")
+                           : (struct str){ m->body.text, (size_t)m->body.size });
     wire_put_i64(&b, m->body.start);
     wire_put_i64(&b, m->body.size);
     if (text.full || !agent_ipc_send(l->fd, AGENT_MESSAGE, &b, m->body.fd)) {
@@ -116,16 +127,18 @@ static bool results_get(struct str body, struct arena *a, struct address *addrs)
     return wire_done(&r);
 }
 
-bool agent_deliver(struct exim *e, const struct agent_id *who, const struct transport *t,
-                   struct transport_call *call, struct err *err)
+struct agent_job {
+    struct link *link;
+    struct agent_id who;
+};
+
+static bool send_job(struct link *l, const struct transport *t,
+                     const struct transport_call *call)
 {
     struct arena *a = call->ctx->arena;
-    struct link *l = link_get(e, who, err);
     struct buf b = buf_init(a, AGENT_RECORD_MAX);
     uint32_t n = 0;
 
-    if (l == NULL)
-        return false;
     for (const struct address *addr = call->addrs; addr != NULL; addr = addr->next)
         n++;
     wire_put_cstr(&b, t->name);
@@ -133,21 +146,61 @@ bool agent_deliver(struct exim *e, const struct agent_id *who, const struct tran
     wire_put_u32(&b, n);
     for (const struct address *addr = call->addrs; addr != NULL; addr = addr->next)
         report_put_job(&b, addr);
+    return send_message(l, a, call->message) &&
+           agent_ipc_send(l->fd, AGENT_DELIVER, &b, -1);
+}
 
+static bool lost(struct link *l, const struct agent_id *who, struct arena *a,
+                 struct err *err)
+{
+    link_close(l);
+    return err_set(err, a, "the agent for uid=%ld gid=%ld was lost during local delivery",
+                   (long)who->uid, (long)who->gid);
+}
+
+struct agent_job *agent_start(struct exim *e, const struct agent_id *who,
+                              const struct transport *t, struct transport_call *call,
+                              struct err *err)
+{
+    struct arena *a = call->ctx->arena;
+    struct link *l = link_get(e, who, err);
+
+    if (l == NULL)
+        return NULL;
+    if (!send_job(l, t, call)) {
+        (void)lost(l, who, a, err);
+        return NULL;
+    }
+    l->busy = true;
+    struct agent_job *job = arena_new_obj(a, struct agent_job);
+    *job = (struct agent_job){ .link = l, .who = *who };
+    return job;
+}
+
+bool agent_finish(struct agent_job *job, struct transport_call *call, struct err *err)
+{
+    struct arena *a = call->ctx->arena;
+    struct link *l = job->link;
     enum agent_record answer;
     struct str body;
-    if (!send_message(l, a, call->message) || !ask(l, a, AGENT_DELIVER, &b, &answer, &body))
-        return err_set(err, a, "the agent for uid=%ld gid=%ld was lost during local delivery",
-                       (long)who->uid, (long)who->gid);
+    int fd = -1;
+    bool ok = agent_ipc_recv(l->fd, a, &answer, &body, &fd);
+
+    l->busy = false;
+    if (fd >= 0)
+        (void)fd_close(fd);
+    if (!ok)
+        return lost(l, &job->who, a, err);
     if (answer == AGENT_RESULTS && results_get(body, a, call->addrs))
         return true;
     link_close(l);
-    return err_set(err, a, "malformed answer from the agent for uid=%ld", (long)who->uid);
+    return err_set(err, a, "malformed answer from the agent for uid=%ld",
+                   (long)job->who.uid);
 }
 
 /* AGENT_TEXT: true; AGENT_ERROR: errno and words. */
-static bool text_answer(struct arena *a, enum agent_record answer, struct str body, struct str *text,
-                        struct err *err)
+static bool text_answer(struct arena *a, enum agent_record answer, struct str body,
+                        struct str *text, struct err *err)
 {
     if (answer == AGENT_TEXT) {
         *text = body;
@@ -176,7 +229,8 @@ bool agent_read_file(struct exim *e, struct arena *a, const struct agent_id *who
     enum agent_record answer;
     struct str body;
 
-    _Static_assert(sizeof(uid_t) == sizeof(uint32_t) && sizeof(gid_t) == sizeof(uint32_t), "ids");
+    _Static_assert(sizeof(uid_t) == sizeof(uint32_t) && sizeof(gid_t) == sizeof(uint32_t),
+                   "ids");
     if (l == NULL)
         return false;
     wire_put_cstr(&b, c->path);
@@ -191,7 +245,8 @@ bool agent_read_file(struct exim *e, struct arena *a, const struct agent_id *who
     return text_answer(a, answer, body, text, err);
 }
 
-bool agent_file_exists(struct exim *e, const struct agent_id *who, const char *path, int *sys_errno)
+bool agent_file_exists(struct exim *e, const struct agent_id *who, const char *path,
+                       int *sys_errno)
 {
     struct arena *a = arena_new("agent_file_exists");
     struct err err = { 0 };
@@ -210,8 +265,8 @@ bool agent_file_exists(struct exim *e, const struct agent_id *who, const char *p
     return ok;
 }
 
-bool agent_run(struct exim *e, struct arena *a, const struct agent_id *who, const struct capture_command *c,
-               struct str *output, struct err *err)
+bool agent_run(struct exim *e, struct arena *a, const struct agent_id *who,
+               const struct capture_command *c, struct str *output, struct err *err)
 {
     struct link *l = link_get(e, who, err);
     struct buf b = buf_init(a, AGENT_RECORD_MAX);

@@ -22,10 +22,15 @@ struct transport_call;
 
 struct agent_id { uid_t uid; gid_t gid; const char *init_user; /* for initgroups; or NULL */ };
 
-/* Runs t for call->addrs as that user; results are filled in. False with err: no agent, the caller
- * defers all. Agents are kept per (uid, gid) until the process ends or they have been idle. */
-bool agent_deliver(struct exim *e, const struct agent_id *who, const struct transport *t,
-                   struct transport_call *call, struct err *err) MUST_USE;
+/* Starts t for call->addrs as that user. NULL with err: no agent, the caller defers all. Several may be under
+ * way, AGENT_JOBS_MAX at most; nothing else is asked of agents until they are finished. Agents are kept per
+ * (uid, gid) until the process ends or they have been idle. */
+enum { AGENT_JOBS_MAX = 8 };
+struct agent_job;
+struct agent_job *agent_start(struct exim *e, const struct agent_id *who, const struct transport *t,
+                              struct transport_call *call, struct err *err);
+/* Waits; results are filled in. False with err: the agent is lost, the caller defers all. */
+bool agent_finish(struct agent_job *job, struct transport_call *call, struct err *err) MUST_USE;
 
 /* Reads a file as that user with redirect's checks; sys_errno in err on false. */
 struct agent_file_check {

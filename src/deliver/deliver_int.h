@@ -37,11 +37,14 @@ bool deliver_same_headers(const struct address *a, const struct address *b);
 /* After a transport or the router gave a result: logs it, files it, counts its parents down. */
 bool deliver_pretends(const struct delivery *d); /* -N */
 void deliver_settle(struct delivery *d, struct address *addr);
-void deliver_settle_all(struct delivery *d, struct address *list);
+void deliver_settle_list(struct delivery *d, struct address *list);
+void deliver_settle_all(struct delivery *d, struct address *list); /* and deliver_journal */
 /* The address needs no more attention, now or in any later run. */
 void deliver_address_done(struct delivery *d, struct address *addr);
 /* Makes what is done so far durable, unless the message is about to be removed anyway. */
 void deliver_journal(struct delivery *d);
+void deliver_journal_soon(struct delivery *d); /* spool_journal_soon */
+void deliver_journal_sync(struct delivery *d);
 /* All of it, and these lines with it, in one step. False: logged. */
 bool deliver_journal_with(struct delivery *d, const char *const *lines, size_t n);
 

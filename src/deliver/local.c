@@ -16,8 +16,8 @@
 
 /* ---- who delivers (manual chapter 23): transport, then router, then exim itself ---- */
 
-static bool expand_user(struct expand_ctx *ctx, const struct transport *t, struct agent_id *who,
-                        struct address *addr, struct err *err)
+static bool expand_user(struct expand_ctx *ctx, const struct transport *t,
+                        struct agent_id *who, struct address *addr, struct err *err)
 {
     const char *name;
     struct route_user u;
@@ -25,10 +25,12 @@ static bool expand_user(struct expand_ctx *ctx, const struct transport *t, struc
     if (t->user == NULL)
         return true;
     if (expand(ctx, t->user, &name) != EXPAND_OK)
-        return err_set(err, ctx->arena, "failed to expand user string \"%s\" for %s transport: %s",
+        return err_set(err, ctx->arena,
+                       "failed to expand user string \"%s\" for %s transport: %s",
                        t->user->text, t->name, ctx->err.msg);
     if (!route_find_user(ctx, name, &u))
-        return err_set(err, ctx->arena, "user %s not found for %s transport", name, t->name);
+        return err_set(err, ctx->arena, "user %s not found for %s transport", name,
+                       t->name);
     who->uid = u.uid;
     addr->uid_set = true;
     if (t->group == NULL) {
@@ -40,23 +42,26 @@ static bool expand_user(struct expand_ctx *ctx, const struct transport *t, struc
     return true;
 }
 
-static bool expand_group(struct expand_ctx *ctx, const struct transport *t, struct agent_id *who,
-                         struct address *addr, struct err *err)
+static bool expand_group(struct expand_ctx *ctx, const struct transport *t,
+                         struct agent_id *who, struct address *addr, struct err *err)
 {
     const char *name;
 
     if (t->group == NULL)
         return true;
     if (expand(ctx, t->group, &name) != EXPAND_OK)
-        return err_set(err, ctx->arena, "failed to expand group string \"%s\" for %s transport: %s",
+        return err_set(err, ctx->arena,
+                       "failed to expand group string \"%s\" for %s transport: %s",
                        t->group->text, t->name, ctx->err.msg);
     if (!route_find_group(ctx, name, &who->gid))
-        return err_set(err, ctx->arena, "group %s not found for %s transport", name, t->name);
+        return err_set(err, ctx->arena, "group %s not found for %s transport", name,
+                       t->name);
     addr->gid_set = true;
     return true;
 }
 
-static bool find_identity(struct expand_ctx *ctx, struct address *addr, struct agent_id *who, struct err *err)
+static bool find_identity(struct expand_ctx *ctx, struct address *addr,
+                          struct agent_id *who, struct err *err)
 {
     const struct transport *t = addr->transport;
     struct exim *e = ctx->exim;
@@ -72,7 +77,8 @@ static bool find_identity(struct expand_ctx *ctx, struct address *addr, struct a
     if (!expand_user(ctx, t, who, addr, err) || !expand_group(ctx, t, who, addr, err))
         return false;
     if (addr->uid_set && !addr->gid_set)
-        return err_set(err, ctx->arena, "neither router nor transport set a gid for local delivery to %s",
+        return err_set(err, ctx->arena,
+                       "neither router nor transport set a gid for local delivery to %s",
                        addr->address);
     if (addr->uid_set && (addr->initgroups || t->initgroups))
         who->init_user = addr->local_user_name;
@@ -86,14 +92,17 @@ static bool set_directories(struct expand_ctx *ctx, struct address *addr, struct
 
     if (t->home_directory != NULL) {
         if (expand(ctx, t->home_directory, &dir) != EXPAND_OK)
-            return err_set(err, ctx->arena, "home directory \"%s\" failed to expand for %s transport: %s",
+            return err_set(err, ctx->arena,
+                           "home directory \"%s\" failed to expand for %s transport: %s",
                            t->home_directory->text, t->name, ctx->err.msg);
         addr->home_dir = dir;
     }
     if (t->current_directory != NULL) {
         if (expand(ctx, t->current_directory, &dir) != EXPAND_OK)
-            return err_set(err, ctx->arena, "current directory \"%s\" failed to expand for %s transport: %s",
-                           t->current_directory->text, t->name, ctx->err.msg);
+            return err_set(
+                err, ctx->arena,
+                "current directory \"%s\" failed to expand for %s transport: %s",
+                t->current_directory->text, t->name, ctx->err.msg);
         addr->current_dir = dir;
     }
     return true;
@@ -102,12 +111,14 @@ static bool set_directories(struct expand_ctx *ctx, struct address *addr, struct
 /* ---- batching ---- */
 
 /* Does any string of the transport, private or generic, depend on this variable? */
-static bool option_mentions(const struct option *rows, size_t n, const void *instance, const char *word)
+static bool option_mentions(const struct option *rows, size_t n, const void *instance,
+                            const char *word)
 {
     for (size_t i = 0; i < n; i++) {
         if (rows[i].kind != KIND_EXPAND && rows[i].kind != KIND_EXPAND_BOOL)
             continue;
-        const struct expr *e = *(const struct expr *const *)((const char *)instance + rows[i].offset);
+        const struct expr *e =
+            *(const struct expr *const *)((const char *)instance + rows[i].offset);
         if (e != NULL && e->constant == NULL && strstr(e->text, word) != NULL)
             return true;
     }
@@ -133,9 +144,9 @@ static bool may_join(struct delivery *d, struct address *first, struct address *
 {
     const struct transport *t = first->transport;
 
-    if (next->transport != t || !deliver_same_headers(first, next) || first->uid_set != next->uid_set ||
-        first->uid != next->uid || first->gid != next->gid ||
-        ((first->flags | next->flags) & ADDR_PIPE_FILE_REPLY))
+    if (next->transport != t || !deliver_same_headers(first, next) ||
+        first->uid_set != next->uid_set || first->uid != next->uid ||
+        first->gid != next->gid || ((first->flags | next->flags) & ADDR_PIPE_FILE_REPLY))
         return false;
     if (t->batch_id != NULL) {
         const char *x = batch_id(d, first), *y = batch_id(d, next);
@@ -154,7 +165,8 @@ static struct address *take_batch(struct delivery *d)
 
     d->addr_local = first->next;
     first->next = NULL;
-    for (struct address **p = &d->addr_local; *p != NULL && n < first->transport->batch_max;) {
+    for (struct address **p = &d->addr_local;
+         *p != NULL && n < first->transport->batch_max;) {
         struct address *c = *p;
         if (!may_join(d, first, c)) {
             p = &c->next;
@@ -171,33 +183,60 @@ static struct address *take_batch(struct delivery *d)
 
 /* ---- one call ---- */
 
-static void run_agent(struct transport_call *call, const struct transport *t, struct address *addrs)
+/* One delivery that an agent has, or that came to nothing before. */
+struct job {
+    struct address *batch;
+    struct expand_ctx ctx;
+    struct transport_call call;
+    struct agent_job *agent; /* NULL: the results are there */
+    int64_t start;
+};
+
+static void defer_job(struct job *j, const struct err *err)
+{
+    transport_set_all(&j->call, RC_DEFER,
+                      err->sys_errno > 0 ? err->sys_errno : ERR_BADUGID, "4.3.0",
+                      err->msg);
+}
+
+static void start_job(struct job *j, const struct transport *t)
 {
     struct agent_id who;
     struct err err = { 0 };
-    int64_t start = tod_monotonic_ms();
 
-    if (!find_identity(call->ctx, addrs, &who, &err) || !set_directories(call->ctx, addrs, &err) ||
-        !agent_deliver(call->ctx->exim, &who, t, call, &err))
-        transport_set_all(call, RC_DEFER, err.sys_errno > 0 ? err.sys_errno : ERR_BADUGID, "4.3.0", err.msg);
-    for (struct address *addr = addrs; addr != NULL; addr = addr->next)
-        addr->delivery_ms = tod_monotonic_ms() - start;
+    j->start = tod_monotonic_ms();
+    j->agent = NULL;
+    if (find_identity(&j->ctx, j->batch, &who, &err) &&
+        set_directories(&j->ctx, j->batch, &err))
+        j->agent = agent_start(j->ctx.exim, &who, t, &j->call, &err);
+    if (j->agent == NULL)
+        defer_job(j, &err);
+}
+
+static void finish_job(struct job *j)
+{
+    struct err err = { 0 };
+
+    if (j->agent != NULL && !agent_finish(j->agent, &j->call, &err))
+        defer_job(j, &err);
+    for (struct address *addr = j->batch; addr != NULL; addr = addr->next)
+        addr->delivery_ms = tod_monotonic_ms() - j->start;
 }
 
 /* A copy for shadow_transport, with the words for ST=. */
 static void run_shadow(struct delivery *d, struct address *addr)
 {
     const struct transport *t = addr->transport, *shadow = t->shadow_instance;
-    struct expand_ctx ctx;
-    struct transport_call call;
+    struct job j = { 0 };
     bool wanted = true;
 
     if (shadow == NULL || addr->result.rc != RC_OK)
         return;
-    deliver_ctx(&ctx, d, addr);
-    if (expand_bool(&ctx, t->shadow_condition, true, &wanted) != EXPAND_OK) {
+    deliver_ctx(&j.ctx, d, addr);
+    if (expand_bool(&j.ctx, t->shadow_condition, true, &wanted) != EXPAND_OK) {
         log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id,
-                  "failed to expand shadow_condition of %s transport: %s", t->name, ctx.err.msg);
+                  "failed to expand shadow_condition of %s transport: %s", t->name,
+                  j.ctx.err.msg);
         return;
     }
     if (!wanted)
@@ -208,10 +247,17 @@ static void run_shadow(struct delivery *d, struct address *addr)
     copy->next = NULL;
     copy->shadow_message = NULL;
     copy->result = (struct addr_result){ 0 };
-    if (deliver_prepare(d, shadow, copy, &call, &ctx))
-        run_agent(&call, shadow, copy);
-    addr->shadow_message = copy->result.rc == RC_OK ? shadow->name
-        : arena_printf(d->arena, "%s (%s)", shadow->name, copy->result.message == NULL ? "failed" : copy->result.message);
+    j.batch = copy;
+    if (deliver_prepare(d, shadow, copy, &j.call, &j.ctx)) {
+        start_job(&j, shadow);
+        finish_job(&j);
+    }
+    addr->shadow_message =
+        copy->result.rc == RC_OK
+            ? shadow->name
+            : arena_printf(d->arena, "%s (%s)", shadow->name,
+                           copy->result.message == NULL ? "failed"
+                                                        : copy->result.message);
 }
 
 /* What the transport wants sent or said, which an agent cannot do itself. */
@@ -221,13 +267,13 @@ static void carry_out(struct delivery *d, struct address *addr)
     char id[MSGID_LEN + 1];
 
     if (addr->output_line != NULL)
-        log_write(d->exim->log, LOG_MAIN, d->message->id, "<%s>: %s transport output: %s", addr->address,
-                  addr->transport->name, addr->output_line);
+        log_write(d->exim->log, LOG_MAIN, d->message->id, "<%s>: %s transport output: %s",
+                  addr->address, addr->transport->name, addr->output_line);
     for (const struct transport_submission *s = addr->submissions; s != NULL; s = s->next)
-        if (!deliver_submit(d->exim, "", s->recipients, s->recipient_count, str_from(s->text), d->message->id,
-                            id, &err))
-            log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id, "failed to submit a message for %s: %s",
-                      addr->address, err.msg);
+        if (!deliver_submit(d->exim, "", s->recipients, s->recipient_count,
+                            str_from(s->text), d->message->id, id, &err))
+            log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id,
+                      "failed to submit a message for %s: %s", addr->address, err.msg);
 }
 
 static void add_retries(struct delivery *d, struct address *addrs)
@@ -248,7 +294,9 @@ static bool time_has_come(struct delivery *d, struct address *addr)
     if (retry_check_address(d, addr, false, &expired))
         return true;
     addr->flags |= ADDR_RETRY_SKIPPED;
-    addr->result = (struct addr_result){ .rc = RC_DEFER, .basic_errno = ERR_LRETRY, .status = "4.4.7",
+    addr->result = (struct addr_result){ .rc = RC_DEFER,
+                                         .basic_errno = ERR_LRETRY,
+                                         .status = "4.4.7",
                                          .message = "Retry time not yet reached" };
     deliver_settle(d, addr);
     return false;
@@ -270,26 +318,74 @@ static void drop_not_due(struct delivery *d)
     d->addr_local = keep;
 }
 
+/* ---- all of them ---- */
+
+struct line { /* jobs under way, finished in the order in which they were started: so is
+                 the log */
+    struct job jobs[AGENT_JOBS_MAX];
+    size_t first, count;
+};
+
+static void settle_oldest(struct delivery *d, struct line *l)
+{
+    struct job *j = &l->jobs[l->first];
+
+    l->first = (l->first + 1) % AGENT_JOBS_MAX;
+    l->count--;
+    finish_job(j);
+    d->in_flight--;
+    for (struct address *addr = j->batch; addr != NULL; addr = addr->next) {
+        if (l->count == 0)
+            run_shadow(d, addr);
+        carry_out(d, addr);
+    }
+    add_retries(d, j->batch);
+    deliver_settle_list(d, j->batch);
+    deliver_journal_soon(d);
+}
+
+static void settle_until(struct delivery *d, struct line *l, size_t left)
+{
+    while (l->count > left)
+        settle_oldest(d, l);
+}
+
+/* Shadows run between deliveries, and so alone. */
+static bool runs_beside_others(const struct transport *t)
+{
+    return t->driver->independent != NULL && t->driver->independent(t) &&
+           t->shadow_instance == NULL && t->transport_filter == NULL;
+}
+
+static void deliver_one(struct delivery *d, struct line *l, struct address *batch)
+{
+    const struct transport *t = batch->transport;
+    bool beside = runs_beside_others(t);
+
+    settle_until(d, l, beside ? AGENT_JOBS_MAX - 1 : 0);
+    struct job *j = &l->jobs[(l->first + l->count) % AGENT_JOBS_MAX];
+    j->batch = batch;
+    j->agent = NULL;
+    j->start = tod_monotonic_ms();
+    if (deliver_prepare(d, t, batch, &j->call, &j->ctx)) {
+        if (deliver_pretends(d))
+            transport_set_all(&j->call, RC_OK, 0, NULL, NULL);
+        else
+            start_job(j, t);
+    }
+    l->count++;
+    d->in_flight++;
+    if (!beside)
+        settle_until(d, l, 0);
+}
+
 void deliver_local_all(struct delivery *d)
 {
+    struct line *l = arena_new_obj(d->arena, struct line);
+
     drop_not_due(d);
-    while (d->addr_local != NULL) {
-        struct address *batch = take_batch(d);
-        struct expand_ctx ctx;
-        struct transport_call call;
-        bool ready = deliver_prepare(d, batch->transport, batch, &call, &ctx);
-        if (ready && deliver_pretends(d)) {
-            transport_set_all(&call, RC_OK, 0, NULL, NULL);
-            deliver_settle_all(d, batch);
-            continue;
-        }
-        if (ready)
-            run_agent(&call, batch->transport, batch);
-        for (struct address *addr = batch; addr != NULL; addr = addr->next) {
-            run_shadow(d, addr);
-            carry_out(d, addr);
-        }
-        add_retries(d, batch);
-        deliver_settle_all(d, batch);
-    }
+    while (d->addr_local != NULL)
+        deliver_one(d, l, take_batch(d));
+    settle_until(d, l, 0);
+    deliver_journal_sync(d);
 }

@@ -36,7 +36,8 @@ static void succeeded(struct delivery *d, struct address *addr)
     push(&d->addr_succeeded, addr);
 }
 
-/* The message stops where it is when a driver says so (self = freeze, a broken pipe command). */
+/* The message stops where it is when a driver says so (self = freeze, a broken pipe
+ * command). */
 static void deferred(struct delivery *d, struct address *addr)
 {
     addr->outcome = OUTCOME_DEFERRED;
@@ -80,7 +81,7 @@ void deliver_settle(struct delivery *d, struct address *addr)
     settle(d, addr, "=>");
 }
 
-void deliver_settle_all(struct delivery *d, struct address *list)
+void deliver_settle_list(struct delivery *d, struct address *list)
 {
     const char *mark = "=>";
 
@@ -91,16 +92,25 @@ void deliver_settle_all(struct delivery *d, struct address *list)
         if (ok)
             mark = "->";
     }
+}
+
+void deliver_settle_all(struct delivery *d, struct address *list)
+{
+    deliver_settle_list(d, list);
     deliver_journal(d);
 }
 
 static bool all_is_settled(const struct delivery *d)
 {
-    return d->addr_local == NULL && d->addr_remote == NULL && d->addr_failed == NULL && d->addr_deferred == NULL &&
-           d->in_flight == 0;
+    return d->addr_local == NULL && d->addr_remote == NULL && d->addr_failed == NULL &&
+           d->addr_deferred == NULL && d->in_flight == 0;
 }
 
-bool deliver_journal_with(struct delivery *d, const char *const *lines, size_t n)
+typedef bool journal_writer(struct exim *e, struct message *m, const char *const *lines,
+                            size_t n, struct err *err);
+
+static bool journal_by(struct delivery *d, journal_writer *write,
+                       const char *const *lines, size_t n)
 {
     size_t fresh = 0;
     struct err err = { 0 };
@@ -114,22 +124,46 @@ bool deliver_journal_with(struct delivery *d, const char *const *lines, size_t n
     for (const struct address *a = d->addr_succeeded; a != d->journaled; a = a->next) {
         const char *fact = dsn_once_fact(d->arena, a);
         if (fact != NULL)
-            all[count++] = fact; /* first: a torn journal may cost a delivery too many, but no report */
+            all[count++] = fact; /* first: a torn journal may cost a delivery too many,
+                                    but no report */
         all[count++] = a->unique;
     }
     for (size_t i = 0; i < n; i++)
         all[count++] = lines[i];
-    bool ok = spool_journal(d->exim, d->message, all, count, &err);
+    bool ok = write(d->exim, d->message, all, count, &err);
     if (!ok)
-        log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id, "failed to update journal: %s", err.msg);
+        log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id,
+                  "failed to update journal: %s", err.msg);
     d->journaled = d->addr_succeeded;
     return ok;
 }
 
-/* Everything that succeeded since the last call. When nothing else is under way the message is
- * about to be removed or rewritten, which says the same durably: one sync less. */
+bool deliver_journal_with(struct delivery *d, const char *const *lines, size_t n)
+{
+    return journal_by(d, spool_journal, lines, n);
+}
+
+/* Everything that succeeded since the last call. When nothing else is under way the
+ * message is about to be removed or rewritten, which says the same durably: one sync
+ * less. */
 void deliver_journal(struct delivery *d)
 {
     if (!all_is_settled(d))
         (void)deliver_journal_with(d, NULL, 0);
+}
+
+void deliver_journal_soon(struct delivery *d)
+{
+    if (!all_is_settled(d))
+        (void)journal_by(d, spool_journal_soon, NULL, 0);
+}
+
+void deliver_journal_sync(struct delivery *d)
+{
+    struct err err = { 0 };
+
+    if (d->message->journal_owed_ms != 0 &&
+        !spool_journal_sync(d->exim, d->message, &err))
+        log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id,
+                  "failed to update journal: %s", err.msg);
 }

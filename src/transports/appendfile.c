@@ -377,6 +377,14 @@ static void appendfile_deliver(const struct transport *base, struct transport_ca
         append_to_file(&ap);
 }
 
+/* A new file each, and no sum of sizes that they share. */
+static bool is_independent(const struct transport *t)
+{
+    const struct appendfile *af = (const struct appendfile *)(const void *)t;
+
+    return af->maildir_format && af->quota == NULL;
+}
+
 const struct transport_driver transport_appendfile = {
     .name = "appendfile",
     .instance_size = sizeof(struct appendfile),
@@ -385,4 +393,5 @@ const struct transport_driver transport_appendfile = {
     .flags = TRANSPORT_LOCAL,
     .check = appendfile_check,
     .deliver = appendfile_deliver,
+    .independent = is_independent,
 };

@@ -96,6 +96,9 @@ struct transport_driver {
     void (*deliver)(const struct transport *t, struct transport_call *call);
     /* addr waits for its hosts: the hints of what waits where are told. Optional. */
     void (*note_waiting)(const struct transport *t, const struct delivery *d, const struct address *addr);
+    /* Deliveries of one message to different addresses do not wait for each other's files: several may be
+     * under way. Optional: none. */
+    bool (*independent)(const struct transport *t);
     void (*tidy)(void); /* close kept connections: end of a worker */
 };
 
