@@ -52,23 +52,34 @@ static enum spool_rc load_touched(struct exim *e, struct message *m, uint64_t pl
     return wal_scan(wal_fd(e->wal), place, fold, &j, err) ? SPOOL_OK : SPOOL_ERROR;
 }
 
+static enum spool_rc read_record(struct exim *e, struct message *m, uint64_t place,
+                                 struct wal_record *r, struct err *err)
+{
+    if (wal_read(e->wal, m->arena, place, r) && r->kind == WAL_MESSAGE &&
+        strcmp(r->id, m->id) == 0)
+        return SPOOL_OK;
+    int why = errno;
+    if (wal_state(e->wal, place) == 0)
+        return SPOOL_GONE;
+    if (why != 0) {
+        err_sys(err, m->arena, why, "cannot read the log of the spool");
+        return SPOOL_ERROR;
+    }
+    err_set(err, m->arena, "Format error in the log of the spool at %llu",
+            (unsigned long long)place);
+    return SPOOL_BAD;
+}
+
 static enum spool_rc read_logged(struct exim *e, struct message *m, uint64_t place,
                                  struct err *err)
 {
     unsigned state = wal_state(e->wal, place);
     struct wal_record r;
     struct err why = { 0 };
+    enum spool_rc rc = read_record(e, m, place, &r, err);
 
-    if (state == 0)
-        return SPOOL_GONE;
-    if (!wal_read(e->wal, m->arena, place, &r) || r.kind != WAL_MESSAGE ||
-        strcmp(r.id, m->id) != 0) {
-        if (wal_state(e->wal, place) == 0)
-            return SPOOL_GONE;
-        err_set(err, m->arena, "Format error in the log of the spool at %llu",
-                (unsigned long long)place);
-        return SPOOL_BAD;
-    }
+    if (rc != SPOOL_OK)
+        return rc;
     if (!spool_header_parse(m, r.head, &why)) {
         err_set(err, m->arena, "Format error in the log of the spool, header of %s: %s",
                 m->id, why.msg);

@@ -347,19 +347,27 @@ void wal_unlock(struct wal *w, uint64_t lsn)
     (void)set_lock(w, lsn, F_UNLCK);
 }
 
+/* errno is 0 when the file says something else. */
+static bool read_exactly(int fd, void *p, size_t n, off_t at)
+{
+    ssize_t got = fd_pread_full(fd, p, n, at);
+
+    if (got >= 0)
+        errno = 0;
+    return got == (ssize_t)n;
+}
+
 bool wal_read(struct wal *w, struct arena *a, uint64_t lsn, struct wal_record *out)
 {
     struct wal_header h;
     off_t at = wal_position(lsn);
 
-    if (!is_current(w, lsn) ||
-        fd_pread_full(w->fd, &h, sizeof(h), at) != (ssize_t)sizeof(h) ||
-        !wal_header_ok(&h, lsn))
+    errno = 0;
+    if (!is_current(w, lsn) || !read_exactly(w->fd, &h, sizeof(h), at) || !wal_header_ok(&h, lsn))
         return false;
     size_t size = (size_t)h.head_len + h.body_len;
     char *data = arena_alloc(a, size + 1, 1);
-    if (fd_pread_full(w->fd, data, size, at + (off_t)sizeof(h)) != (ssize_t)size ||
-        !wal_data_ok(&h, data))
+    if (!read_exactly(w->fd, data, size, at + (off_t)sizeof(h)) || !wal_data_ok(&h, data))
         return false;
     data[size] = '\0';
     wal_record_from(out, &h, data);

@@ -71,7 +71,7 @@ void wal_mark(struct wal *w, uint64_t lsn, enum wal_state state);
  */
 bool wal_lock(struct wal *w, uint64_t lsn) MUST_USE;
 void wal_unlock(struct wal *w, uint64_t lsn);
-/* Whole record into a. False: it is not there any more, or cannot be read. */
+/* Whole record into a. False: it is not there any more, or is damaged (errno 0), or cannot be read. */
 bool wal_read(struct wal *w, struct arena *a, uint64_t lsn,
               struct wal_record *out) MUST_USE;
 uint64_t

@@ -81,23 +81,26 @@ static int by_lsn(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The segments that begin with a record, oldest first. */
-static size_t find_segments(int fd, uint64_t from, struct segment list[WAL_SEGMENTS])
+/* The segments that begin with a record, oldest first. False: errno. */
+static bool find_segments(int fd, uint64_t from, struct segment list[WAL_SEGMENTS],
+                          size_t *count)
 {
     uint64_t first = from / WAL_SEGMENT * WAL_SEGMENT;
     struct wal_header h;
-    size_t n = 0;
 
+    *count = 0;
     for (int i = 0; i < WAL_SEGMENTS; i++) {
         off_t at = (off_t)i * WAL_SEGMENT;
+        ssize_t got = fd_pread_full(fd, &h, sizeof(h), at);
 
-        if (fd_pread_full(fd, &h, sizeof(h), at) != (ssize_t)sizeof(h) ||
-            wal_position(h.lsn) != at || !wal_header_ok(&h, h.lsn) || h.lsn < first)
-            continue;
-        list[n++] = (struct segment){ h.lsn, at };
+        if (got < 0)
+            return false;
+        if (got == (ssize_t)sizeof(h) && wal_position(h.lsn) == at &&
+            wal_header_ok(&h, h.lsn) && h.lsn >= first)
+            list[(*count)++] = (struct segment){ h.lsn, at };
     }
-    qsort(list, n, sizeof(*list), by_lsn);
-    return n;
+    qsort(list, *count, sizeof(*list), by_lsn);
+    return true;
 }
 
 /* False: visit wants no more. */
@@ -125,19 +128,20 @@ bool wal_scan(int fd, uint64_t from, wal_visit *visit, void *arg, struct err *er
 {
     struct arena *a = arena_new("wal scan");
     struct segment list[WAL_SEGMENTS];
-    size_t n = find_segments(fd, from, list);
-    char *p = n == 0 ? NULL : arena_alloc(a, WAL_SEGMENT, 1);
-    bool ok = true, more = true;
+    size_t n;
+    bool ok = find_segments(fd, from, list, &n), more = true;
+    char *p = !ok || n == 0 ? NULL : arena_alloc(a, WAL_SEGMENT, 1);
 
     for (size_t i = 0; i < n && ok && more; i++) {
         ssize_t got = fd_pread_full(fd, p, WAL_SEGMENT, list[i].at);
 
-        ok = got >= 0 || err_sys(err, a, errno, "cannot read the log of the spool");
+        ok = got >= 0;
         if (ok)
             more = walk_segment(p, (size_t)got, list[i].lsn, visit, arg);
     }
     if (!ok)
-        err->msg = "cannot read the log of the spool";
+        *err =
+            (struct err){ .msg = "cannot read the log of the spool", .sys_errno = errno };
     arena_destroy(&a);
     return ok;
 }

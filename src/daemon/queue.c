@@ -168,8 +168,9 @@ static void handle_signals(struct queue_role *q)
     if (proc_got_term) {
         proc_got_term = 0;
         q->stopping = true;
+        q->told_to_stop_ms = tod_monotonic_ms();
     }
-    if (q->stopping) { /* no more runs; what was promised an attempt gets it */
+    if (q->stopping) { /* no more runs; what was promised an attempt gets it, within reason */
         q->next_run_ms = -1;
         q->run.at = q->run.count;
     }

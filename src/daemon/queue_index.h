@@ -21,6 +21,7 @@ struct queue_entry {
     bool changed;     /* while it was handed out: what is reported is out of date */
     bool rest;        /* somebody wants its files */
     bool again;       /* while it was handed out: deliver it once more */
+    uint8_t rest_tries; /* of a stopping daemon */
     uint8_t locked;   /* how often it was found locked in a row */
     uint32_t seen;    /* the scan that found it last */
     uint64_t place;   /* in the log of the spool; 0: it has files */

@@ -12,7 +12,8 @@
 enum {
     LOCKED_TRIES = 5, /* right after it came; then it is somebody else's work */
     LOCKED_PAUSE_MS = 200,
-    TROUBLE_PAUSE = 60, /* seconds */
+    TROUBLE_PAUSE = 10, /* seconds */
+    PATIENCE_MS = 5000, /* of one who asked the daemon to stop */
 };
 
 /* ---- those that wait ---- */
@@ -147,10 +148,19 @@ static bool may_start(struct queue_role *q, int64_t now)
     return true;
 }
 
+/* A daemon that is to stop does not deliver a long line first: it is in the queue, or gets its files. */
+static void give_up_line(struct queue_role *q)
+{
+    while (q->first != NULL)
+        (void)next_in_line(q);
+}
+
 void queue_line_serve(struct queue_role *q)
 {
     int64_t now = tod_monotonic_ms();
 
+    if (q->told_to_stop_ms != 0 && now - q->told_to_stop_ms > PATIENCE_MS)
+        give_up_line(q);
     while (q->first != NULL && may_start(q, now)) {
         struct queue_entry *m = next_in_line(q);
 

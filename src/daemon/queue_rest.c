@@ -11,8 +11,9 @@
 #include "spool_wal.h"
 
 enum {
-    REST_MS = 5000
-}; /* so long may a message that waits for nothing be in the log only */
+    REST_MS = 5000, /* so long may a message that waits for nothing be in the log only */
+    REST_TRIES = 3, /* then a stopping daemon leaves it there, for the next one */
+};
 
 /* Messages whose senders died before they could tell. */
 static void find_unheard(struct queue_role *q)
@@ -20,6 +21,9 @@ static void find_unheard(struct queue_role *q)
     struct wal *w = q->exim->wal;
     struct ipc_notice n = { .what = IPC_NOTICE_DELIVER };
 
+    if (q->stopping)
+        q->heard_of =
+            wal_end(w); /* the senders have ended, and what they said was read */
     for (n.place = 0; wal_next_live(w, &n.place, q->heard_of, n.id); n.place++)
         if (queue_index_find(q->index, n.id) == NULL)
             queue_line_notice(q, &n);
@@ -33,11 +37,13 @@ static bool put_to_rest(struct queue_role *q)
     struct queue_entry *m;
 
     for (size_t at = 0; (m = queue_index_next(q->index, &at)) != NULL;) {
-        if (m->place == 0 || m->state != QUEUE_RESTS || (m->due > now && !q->stopping))
+        if (m->place == 0 || m->state != QUEUE_RESTS ||
+            (q->stopping ? m->rest_tries >= REST_TRIES : m->due > now))
             continue;
         if (queue_pool_busy(q->pool) >= q->base_workers ||
             !queue_line_hand_out(q, m, IPC_REST, false))
             return false;
+        m->rest_tries += q->stopping;
     }
     return true;
 }

@@ -53,6 +53,7 @@ struct queue_role {
     size_t client_count;
     bool retired; /* a newer one reads the notices */
     bool stopping;
+    int64_t told_to_stop_ms; /* by SIGTERM; 0: not */
     struct pollfd *fds;
 };
 
