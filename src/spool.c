@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/hash.h"
 #include "base/tod.h"
 #include "config/config.h"
 #include "exim.h"
@@ -464,14 +465,36 @@ void spool_put_notes(struct exim *e, struct message *m)
 
 /* ---- room ---- */
 
-static bool has_room(const char *path, int64_t space, long inodes)
+/* What was free a moment ago, for a process that is asked for every message. */
+static bool free_space(const char *path, bool of_log, struct statvfs *v)
+{
+    enum { FRESH_MS = 500 };
+    static struct {
+        uint64_t path; /* hashed */
+        int64_t until;
+        struct statvfs v;
+    } known[2];
+    int64_t now = tod_monotonic_ms();
+    uint64_t hashed = hash_bytes(path, strlen(path));
+
+    if (now >= known[of_log].until || hashed != known[of_log].path) {
+        if (statvfs(path, &known[of_log].v) < 0)
+            return false;
+        known[of_log].until = now + FRESH_MS;
+        known[of_log].path = hashed;
+    }
+    *v = known[of_log].v;
+    return true;
+}
+
+static bool has_room(const char *path, bool of_log, int64_t space, long inodes)
 {
     struct statvfs v;
 
     if (space <= 0 && inodes <= 0)
         return true;
-    if (statvfs(path, &v) < 0)
-        return false;
+    if (!free_space(path, of_log, &v))
+        return of_log; /* that directory need not be there yet */
     if (v.f_blocks > 0 && space > 0 && (int64_t)v.f_bavail < space / (int64_t)v.f_frsize)
         return false;
     return v.f_files == 0 || inodes <= 0 || (int64_t)v.f_favail >= inodes;
@@ -497,10 +520,8 @@ enum spool_space spool_check_space(struct exim *e, int64_t size)
     int64_t want =
         o->check_spool_space > 0 ? o->check_spool_space + (size > 0 ? size : 0) : 0;
     struct arena *a = arena_new("space");
-    bool ok = has_room(e->config->spool_directory, want, o->check_spool_inodes) &&
-              ((o->check_log_space <= 0 && o->check_log_inodes <= 0) ||
-               access(log_directory(a, e), F_OK) != 0 ||
-               has_room(log_directory(a, e), o->check_log_space, o->check_log_inodes));
+    bool ok = has_room(e->config->spool_directory, false, want, o->check_spool_inodes) &&
+              has_room(log_directory(a, e), true, o->check_log_space, o->check_log_inodes);
 
     arena_destroy(&a);
     return ok ? SPOOL_SPACE_OK : SPOOL_SPACE_FULL;

@@ -307,6 +307,22 @@ int fd_wait_read_signal(int fd, int64_t deadline_ms)
     return one_ready(poll_once(&p, 1, deadline_ms), &p);
 }
 
+bool fd_set_read_timeout(int sock, int64_t ms)
+{
+    struct timeval t = { 0 };
+
+    if (ms > 0)
+        t = (struct timeval){ .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+    else if (ms == 0)
+        t.tv_usec = 1; /* 0 would be never */
+    return setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t)) == 0;
+}
+
+ssize_t fd_read_signal(int sock, void *p, size_t n)
+{
+    return recv(sock, p, n, 0);
+}
+
 bool fd_lock(int fd, bool exclusive, bool wait)
 {
     struct flock lock = { .l_type = exclusive ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET };

@@ -35,6 +35,9 @@ bool fd_set_nonblock(int fd, bool on);
  * Signals do not end the wait, except in fd_wait_read_signal: -1 and EINTR. */
 int fd_wait_read(int fd, int64_t deadline_ms);
 int fd_wait_write(int fd, int64_t deadline_ms);
+/* A socket's read ends after so long with EAGAIN; -1: never. False: errno, ENOTSOCK if it is none. */
+bool fd_set_read_timeout(int sock, int64_t ms) MUST_USE;
+ssize_t fd_read_signal(int sock, void *p, size_t n); /* one recv that signals end: -1 and EINTR */
 /* poll() of many until the deadline: how many are ready, 0 deadline passed, -1 errno. */
 int fd_poll(struct pollfd *p, size_t n, int64_t deadline_ms);
 int fd_wait_read_signal(int fd, int64_t deadline_ms);

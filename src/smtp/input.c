@@ -43,6 +43,48 @@ static bool fill_tls(struct smtp_state *st)
     return take(st, got);
 }
 
+static bool fill_polled(struct smtp_state *st)
+{
+    int ready = st->timeout > 0 || st->peer->client.family != 0
+                    ? fd_wait_read_signal(st->in_fd, smtp_deadline(st))
+                    : 1;
+    while (ready < 0 && errno == EINTR && !proc_got_term)
+        ready = fd_wait_read_signal(st->in_fd, smtp_deadline(st));
+    if (ready == 0)
+        return fail(st, SMTP_IN_TIMEOUT, 0);
+    if (ready < 0)
+        return fail(st, errno == EINTR ? SMTP_IN_TERM : SMTP_IN_EOF, errno);
+    return take(st, fd_read(st->in_fd, st->in + st->len, SMTP_IN_SIZE - st->len));
+}
+
+/* The kernel keeps the time: one call for each command instead of two. */
+static bool has_timeout(struct smtp_state *st)
+{
+    if (st->read_timeout == st->timeout + 1)
+        return true;
+    if (st->peer->client.family == 0 || st->read_timeout < 0 ||
+        !fd_set_read_timeout(st->in_fd, st->timeout > 0 ? st->timeout * 1000 : -1)) {
+        st->read_timeout = -1; /* no socket */
+        return false;
+    }
+    st->read_timeout = st->timeout + 1;
+    return true;
+}
+
+static bool fill_socket(struct smtp_state *st)
+{
+    ssize_t got;
+
+    do
+        got = fd_read_signal(st->in_fd, st->in + st->len, SMTP_IN_SIZE - st->len);
+    while (got < 0 && errno == EINTR && !proc_got_term);
+    if (got < 0 && errno == EAGAIN)
+        return fail(st, SMTP_IN_TIMEOUT, 0);
+    if (got < 0 && errno == EINTR)
+        return fail(st, SMTP_IN_TERM, errno);
+    return take(st, got);
+}
+
 bool smtp_input_fill(struct smtp_state *st)
 {
     if (st->input != SMTP_IN_OK)
@@ -58,16 +100,7 @@ bool smtp_input_fill(struct smtp_state *st)
     }
     if (st->s->tls != NULL)
         return fill_tls(st);
-    int ready = st->timeout > 0 || st->peer->client.family != 0
-                    ? fd_wait_read_signal(st->in_fd, smtp_deadline(st))
-                    : 1;
-    while (ready < 0 && errno == EINTR && !proc_got_term)
-        ready = fd_wait_read_signal(st->in_fd, smtp_deadline(st));
-    if (ready == 0)
-        return fail(st, SMTP_IN_TIMEOUT, 0);
-    if (ready < 0)
-        return fail(st, errno == EINTR ? SMTP_IN_TERM : SMTP_IN_EOF, errno);
-    return take(st, fd_read(st->in_fd, st->in + st->len, SMTP_IN_SIZE - st->len));
+    return has_timeout(st) ? fill_socket(st) : fill_polled(st);
 }
 
 /* The line [at, end) as a string in place; NULs become '?', as they would end it. */

@@ -42,6 +42,7 @@ struct smtp_state {
     const struct receive_options *receive;
     int in_fd, out_fd;
     long timeout; /* seconds; 0: none */
+    long read_timeout; /* of the socket, plus 1; 0: not set yet; -1: it is no socket */
 
     char *in; /* SMTP_IN_SIZE bytes; in[at..len) is unread */
     size_t at, len;
