@@ -162,6 +162,19 @@ static bool spool_is_current(struct delivery *d)
            spool_file_size(d->exim, d->message->id, SPOOL_PART_HEADER) == (off_t)now.len;
 }
 
+/* move_frozen_messages: out of everybody's sight but the administrator's. */
+static enum deliver_rc rest_frozen(struct delivery *d)
+{
+    struct err err = { 0 };
+
+    if (!d->exim->config->main.move_frozen_messages)
+        return DELIVER_FROZEN;
+    if (spool_move_frozen(d->exim, d->message, &err))
+        return DELIVER_GONE;
+    log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id, "%s", err.msg);
+    return DELIVER_FROZEN;
+}
+
 static enum deliver_rc finish_remaining(struct delivery *d)
 {
     struct err err = { 0 };
@@ -173,7 +186,7 @@ static enum deliver_rc finish_remaining(struct delivery *d)
         note_done(d);
         return DELIVER_ERROR;
     }
-    return d->frozen ? DELIVER_FROZEN : DELIVER_REMAINS;
+    return d->frozen ? rest_frozen(d) : DELIVER_REMAINS;
 }
 
 /* Failed recipients are done once somebody was told, or nobody is to be. */
@@ -198,7 +211,7 @@ static enum deliver_rc deliver_loaded(struct delivery *d, struct deliver_report 
         log_write(d->exim->log, LOG_MAIN, d->message->id, "delivery cancelled by administrator %s",
                   d->options->give_up_by == NULL ? "" : d->options->give_up_by);
     if (!deliver_frozen_check(d))
-        return DELIVER_FROZEN;
+        return rest_frozen(d);
     if (d->message->report_of != NULL && dsn_once_is_held(d->exim, d->message))
         return DELIVER_REMAINS;
     if (!dsn_once_recover(d))
@@ -220,17 +233,37 @@ static enum deliver_rc make_rest(struct delivery *d)
     return DELIVER_ERROR;
 }
 
+/* keep_malformed: what was damaged for that long is given up. */
+static void remove_malformed(struct exim *e, const char *id)
+{
+    long keep = e->config->main.keep_malformed;
+    struct err err = { 0 };
+    bool found;
+
+    if (tod_now().tv_sec - msgid_time(id) <= keep)
+        return;
+    if (spool_purge(e, id, &found, &err))
+        log_write(e->log, LOG_MAIN, id, "Message removed because older than %s",
+                  tod_interval_print(e->arena, keep));
+    else
+        log_write(e->log, LOG_MAIN | LOG_PANIC, id, "failed to remove message: %s",
+                  err.msg);
+}
+
 static enum deliver_rc load_failed(struct exim *e, const char *id, enum spool_rc rc, const struct err *err)
 {
     switch (rc) {
     case SPOOL_LOCKED:
         if (log_wants(e->log, L_skip_delivery))
-            log_write(e->log, LOG_MAIN, id, "Spool file is locked (another process is handling this message)");
+            log_write(e->log, LOG_MAIN | LOG_BY(skip_delivery), id,
+                      "Spool file is locked (another process is handling this message)");
         return DELIVER_LOCKED;
     case SPOOL_GONE:
         return DELIVER_GONE;
     default:
         log_write(e->log, LOG_MAIN | LOG_PANIC, id, "%s", err->msg == NULL ? "spool file cannot be read" : err->msg);
+        if (rc == SPOOL_BAD)
+            remove_malformed(e, id);
         return DELIVER_ERROR;
     }
 }

@@ -156,8 +156,8 @@ static void log_arguments(const struct exim *e, const struct cmd_line *c)
 
         buf_printf(&b, " %s%s%s", quote, text, quote);
     }
-    log_write(e->log, LOG_MAIN, NULL, "cwd=%s %d args:%s", e->initial_cwd, c->argc,
-              buf_cstr(&b));
+    log_write(e->log, LOG_MAIN | LOG_BY(arguments), NULL, "cwd=%s %d args:%s",
+              e->initial_cwd, c->argc, buf_cstr(&b));
 }
 
 #define RESOLV_SERVER "EXIM_RESOLV_SERVER"
@@ -178,6 +178,7 @@ static void set_up(struct exim *e, const struct cmd_line *c)
 
     e->exim_path = e->config->main.exim_path;
     e->message_reference = c->oMm;
+    e->connection_max_messages = c->connection_max_messages;
     e->host_checking = c->mode->run == cmd_bh;
     e->address_test = c->mode->run == cmd_bt;
     tod_zone_set(e->config->main.timezone);
@@ -215,6 +216,7 @@ static void change_identity(struct exim *e, const struct cmd_line *c)
     unsigned f = c->mode->flags;
     bool becomes_exim =
         (f & (CMD_NEEDS_BROKER | CMD_DROPS_ROOT)) != 0 || c->mode->run == cmd_bd;
+    bool reads_spool = c->mode->run == cmd_be && c->be_id != NULL; /* it drops later */
     struct err err = { 0 };
 
     if (becomes_exim && e->config->exim_user_missing)
@@ -222,9 +224,10 @@ static void change_identity(struct exim *e, const struct cmd_line *c)
             e->arena, "the user \"%s\" does not exist: create it, or set exim_user in %s",
             e->config->main.exim_user, e->config->filename));
     bool ok = (f & CMD_NEEDS_BROKER) != 0 ? spool_prepare(e, &err) && priv_start(e, &err)
-              : (f & CMD_DROPS_TO_CALLER) != 0 ? priv_drop_to_caller(e, &err)
-              : (f & CMD_DROPS_ROOT) != 0      ? priv_drop(e, &err)
-                                               : true;
+              : (f & CMD_DROPS_TO_CALLER) != 0
+                  ? reads_spool || priv_drop_to_caller(e, &err)
+              : (f & CMD_DROPS_ROOT) != 0 ? priv_drop(e, &err)
+                                          : true;
 
     if (!ok)
         stop(err.msg);

@@ -47,6 +47,7 @@ struct exim {
     bool callout_checking; /* -bhc: in host checking callouts are made too */
     bool host_checking, address_test; /* -bh, -bt: nothing is changed or sent */
     int queue_fd;      /* seqpacket to the queue process; -1: none (command line) */
+    long connection_max_messages; /* -oB, for every smtp transport; 0: their own */
     const char *exim_path, *initial_cwd;
     const char *message_reference; /* -oMm: R= of the messages taken in; or NULL */
 };

@@ -49,7 +49,8 @@ static enum match_rc test_item(struct match_subject *s, const struct match_item 
 static void note(struct match_subject *s, const char *before, const char *after)
 {
     if (log_wants(s->ctx->exim->log, L_unknown_in_list))
-        log_write(s->ctx->exim->log, LOG_MAIN, NULL, "%s: %s", before, after);
+        log_write(s->ctx->exim->log, LOG_MAIN | LOG_BY(unknown_in_list), NULL, "%s: %s",
+                  before, after);
 }
 
 /* What an item of unknown outcome does to the list: MATCH_NO means go on. */

@@ -177,11 +177,22 @@ static NORETURN void agent_process(struct exim *e, const struct ipc_agent *who, 
     _exit(0);
 }
 
+static bool is_exim(const struct config *c, const struct ipc_agent *who)
+{
+    return who->uid == c->exim_uid && who->gid == c->exim_gid;
+}
+
 static void start_agent(struct exim *e, const struct ipc_agent *who, int link, bool files_only)
 {
     if (e->privileged && is_never_user(e->config, who->uid)) {
         answer(link, false, EPERM,
                arena_printf(e->arena, "User %ld is on the never_users list", (long)who->uid));
+        return;
+    }
+    if (e->config->main.deliver_drop_privilege && !is_exim(e->config, who)) {
+        answer(link, false, EPERM,
+               arena_printf(e->arena, "unable to set gid=%ld or uid=%ld: deliver_drop_privilege is set",
+                            (long)who->gid, (long)who->uid));
         return;
     }
     pid_t pid = proc_fork("local delivery");
@@ -224,6 +235,8 @@ bool priv_start(struct exim *e, struct err *err)
 {
     int ends[2];
 
+    if (e->config->main.deliver_drop_privilege && !priv_drop(e, err))
+        return false;
     e->privileged = geteuid() == 0;
     if (!ipc_pair(ends))
         return err_sys(err, e->arena, errno, "cannot make a socket pair");

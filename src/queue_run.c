@@ -190,7 +190,8 @@ int queue_run(struct exim *e, const struct queue_run_options *o)
     if (r.select == NULL)
         goto out;
     if (log_wants(e->log, L_queue_run))
-        log_write(e->log, LOG_MAIN, NULL, "Start queue run: %s", detail);
+        log_write(e->log, LOG_MAIN | LOG_BY(queue_run), NULL, "Start queue run: %s",
+                  detail);
     proc_title("running the queue");
     spool_clean(e);
     if (spool_recover(e, &err) && spool_scan(e, a, &list, &n, &err)) {
@@ -205,7 +206,8 @@ int queue_run(struct exim *e, const struct queue_run_options *o)
         log_write(e->log, LOG_MAIN | LOG_PANIC, NULL, "queue run: %s", err.msg);
     }
     if (log_wants(e->log, L_queue_run))
-        log_write(e->log, LOG_MAIN, NULL, "End queue run: %s", detail);
+        log_write(e->log, LOG_MAIN | LOG_BY(queue_run), NULL, "End queue run: %s",
+                  detail);
 out:
     arena_destroy(&a);
     return status;

@@ -178,7 +178,7 @@ static struct receive_result lost(struct receive *r, bool after_header)
         DEBUG(D_RECEIVE) debug_printf("message given up by the client between chunks\n");
     } else if (r->s->smtp_input && log_wants(r->e->log, L_lost_incoming_connection)) {
         r->m->id[0] = '\0'; /* there is no message */
-        receive_log(r, LOG_MAIN,
+        receive_log(r, LOG_MAIN | LOG_BY(lost_incoming_connection),
                     "SMTP connection from %s lost while reading message data (%sheader)",
                     session_host_and_ident(r->s, false, true),
                     after_header ? "after " : "");
@@ -214,9 +214,9 @@ static struct receive_result header_refused(struct receive *r, enum receive_read
 static struct receive_result too_big(struct receive *r, int64_t limit)
 {
     if (log_wants(r->e->log, L_size_reject))
-        log_write_reject(r->e->log, LOG_MAIN | LOG_REJECT, r->m->id, NULL,
-                         "rejected %s: message too big: read=%lld max=%lld", from_whom(r),
-                         (long long)(receive_log_size(r->m) + r->body_size),
+        log_write_reject(r->e->log, LOG_MAIN | LOG_BY(size_reject) | LOG_REJECT, r->m->id,
+                         NULL, "rejected %s: message too big: read=%lld max=%lld",
+                         from_whom(r), (long long)(receive_log_size(r->m) + r->body_size),
                          (long long)limit);
     spool_abandon(r->writer);
     r->writer = NULL;

@@ -112,7 +112,8 @@ static void log_change(const struct job *j, const char *new)
     const struct message *m = j->ctx.message;
 
     if (log_wants(j->ctx.exim->log, L_address_rewrite))
-        log_write(j->ctx.exim->log, LOG_MAIN, m == NULL ? NULL : m->id,
+        log_write(j->ctx.exim->log, LOG_MAIN | LOG_BY(address_rewrite),
+                  m == NULL ? NULL : m->id,
                   "\"%s\" from %s rewritten as \"%s\" by rule %d", j->address,
                   place_name(j->which), new, j->number);
     DEBUG(D_REWRITE)

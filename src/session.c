@@ -123,7 +123,7 @@ enum rc session_host_name(struct session *s)
     }
     s->host_lookup = rc == RC_DEFER ? HOST_LOOKUP_DEFERRED : HOST_LOOKUP_FAILED;
     if (log_wants(s->exim->log, L_host_lookup_failed))
-        log_write(s->exim->log, LOG_MAIN, NULL, "%s",
+        log_write(s->exim->log, LOG_MAIN | LOG_BY(host_lookup_failed), NULL, "%s",
                   err.msg != NULL
                       ? err.msg
                       : arena_printf(s->arena, "no host name found for IP address %s",

@@ -56,6 +56,8 @@ bool spool_journal_sync(struct exim *e, struct message *m, struct err *err) MUST
 bool spool_rest(struct exim *e, struct message *m, struct err *err) MUST_USE;
 /* Rewrites -H with the message's present state and drops the journal. Durable. */
 bool spool_update(struct exim *e, struct message *m, struct err *err) MUST_USE;
+/* Its files and its message log go to Finput and Fmsglog, where nobody looks for messages. */
+bool spool_move_frozen(struct exim *e, struct message *m, struct err *err) MUST_USE;
 /* The message is done: removes all its files. */
 bool spool_remove(struct exim *e, struct message *m, struct err *err) MUST_USE;
 

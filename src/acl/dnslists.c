@@ -177,8 +177,9 @@ static enum acl_result deferred(struct acl_run *r, const struct dnslist *d,
                                          [DEFER_RETURN] = "returned DEFER" };
 
     if (log_wants(r->ctx->exim->log, L_dnslist_defer))
-        acl_run_log(r, LOG_MAIN, "DNS list lookup defer (probably timeout) for %s: %s",
-                    name, words[how]);
+        acl_run_log(r, LOG_MAIN | LOG_BY(dnslist_defer),
+                    "DNS list lookup defer (probably timeout) for %s: %s", name,
+                    words[how]);
     if (how == DEFER_INCLUDE)
         set_variables(r, d, key, c, name);
     return how == DEFER_INCLUDE  ? COND_TRUE

@@ -227,7 +227,7 @@ static void warn_skipped(struct acl_run *r)
 {
     if (log_wants(r->ctx->exim->log, L_acl_warn_skipped))
         acl_run_log(
-            r, LOG_MAIN,
+            r, LOG_MAIN | LOG_BY(acl_warn_skipped),
             "%s Warning: ACL \"warn\" statement skipped: condition test deferred%s%s",
             log_host(r), r->log_message == NULL || *r->log_message == '\0' ? "" : ": ",
             r->log_message == NULL ? "" : r->log_message);

@@ -16,7 +16,7 @@
 #include "base/str.h"
 #include "base/tod.h"
 
-enum { LINE_CEILING = 1024 * 1024 };
+enum { LINE_CEILING = 1024 * 1024, DEST_BITS = 8, DEST_MASK = (1 << DEST_BITS) - 1 };
 
 static struct log *death_log; /* where bug() and die() say why */
 
@@ -267,11 +267,14 @@ static void write_everywhere(struct log *l, const struct entry *e, const struct 
 
 static void debug_copy(unsigned dest, const char *text)
 {
+    int by = (int)(dest >> DEST_BITS) - 1;
+
     DEBUG(~0U)
-        debug_printf("LOG:%s%s%s%s\n  %s", dest & LOG_MAIN ? " MAIN" : "",
-                     dest & LOG_REJECT ? " REJECT" : "",
-                     dest & (LOG_PANIC | LOG_PANIC_DIE) ? " PANIC" : "",
-                     dest & LOG_PANIC_DIE ? " DIE" : "", text);
+    debug_printf("LOG:%s%s%s%s%s%s\n  %s", by >= 0 ? " " : "",
+                 by >= 0 ? log_selector_name(by) : "", dest & LOG_MAIN ? " MAIN" : "",
+                 dest & LOG_REJECT ? " REJECT" : "",
+                 dest & (LOG_PANIC | LOG_PANIC_DIE) ? " PANIC" : "",
+                 dest & LOG_PANIC_DIE ? " DIE" : "", text);
 }
 
 static PRINTF_LIKE(3, 0) void write_entry(struct log *l, const struct entry *e, const char *fmt,
@@ -281,6 +284,7 @@ static PRINTF_LIKE(3, 0) void write_entry(struct log *l, const struct entry *e, 
     struct buf b = buf_init(a, LINE_CEILING);
     struct timespec now = tod_now();
     struct log_line line = { 0 };
+    struct entry plain = *e;
     bool files = l != NULL && !l->config->to_stderr;
 
     if (files) {
@@ -303,7 +307,8 @@ static PRINTF_LIKE(3, 0) void write_entry(struct log *l, const struct entry *e, 
 
     if (files) {
         debug_copy(e->dest, line.text + text_at);
-        write_everywhere(l, e, &line, now.tv_sec);
+        plain.dest = e->dest & DEST_MASK;
+        write_everywhere(l, &plain, &line, now.tv_sec);
     } else if (debug_mask != 0 && (debug_mask & D_TESTING) == 0) { /* -v, -d */
         debug_copy(e->dest, line.text + text_at);
     } else {

@@ -32,6 +32,8 @@ enum log_bit {
     L_tls_cipher, L_tls_peerdn, L_tls_sni, L_unknown_in_list, L_tls_verified_name, L_proxy_id,
     L_COUNT
 };
+/* Beside a destination: the selector that the line is written by. Only debugging output shows it. */
+#define LOG_BY(sel) ((L_##sel + 1U) << 8)
 _Static_assert(L_COUNT <= 64, "log selectors are one 64-bit set");
 #define LOG_BIT(sel) ((uint64_t)1 << L_##sel)
 

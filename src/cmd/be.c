@@ -10,10 +10,14 @@
 #include "cmd/be_message.h"
 #include "config/config.h"
 #include "config/macros.h"
+#include "daemon.h"
 #include "exim.h"
 #include "expand.h"
 #include "message.h"
+#include "priv.h"
+#include "queue.h"
 #include "session.h"
+#include "spool.h"
 
 enum { LINE_LEN_MAX = 16 * 1024 * 1024 };
 
@@ -103,6 +107,36 @@ static struct session *test_session(struct exim *e, const struct cmd_line *c)
     return s;
 }
 
+/* -Mset; the spool is read before its rights are given up. Exim: a message that is not there leaves the
+ * variables unset. */
+static struct message *spooled_message(struct exim *e, const char *id)
+{
+    struct message *m = NULL;
+    struct err err = { 0 };
+
+    e->queue_fd = daemon_queue_connect(e);
+    queue_settle(e, id);
+    if (spool_load(e, id, 0, &m, &err) == SPOOL_OK) {
+        spool_unlock(m);
+        return m;
+    }
+    if (err.msg != NULL)
+        fprintf(stderr, "%s\n", err.msg);
+    printf("Failed to load message %s\n", id);
+    return be_no_message(e);
+}
+
+static struct message *test_message(struct exim *e, const struct cmd_line *c, struct err *err)
+{
+    if (c->be_id == NULL)
+        return c->be_message != NULL ? be_read_message(e, c->be_message, err) : be_no_message(e);
+    struct message *m = spooled_message(e, c->be_id);
+
+    if (!priv_drop_to_caller(e, err))
+        message_free(&m);
+    return m;
+}
+
 int cmd_be(struct exim *e, const struct cmd_line *c)
 {
     struct arena *a = arena_new("expansion test");
@@ -114,8 +148,7 @@ int cmd_be(struct exim *e, const struct cmd_line *c)
     t.ctx.session = s;
     t.ctx.recipients_visible = true;
     t.macros = macros_new(a, e->hooks, e->config->macros);
-    t.ctx.message = c->be_message != NULL ? be_read_message(e, c->be_message, &err)
-                                          : be_no_message(e);
+    t.ctx.message = test_message(e, c, &err);
     if (t.ctx.message == NULL) {
         fprintf(stderr, "exim: %s\n", err.msg);
         return EXIT_FAILURE;

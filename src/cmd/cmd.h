@@ -36,6 +36,8 @@ struct cmd_line {
     long receive_timeout, smtp_timeout;   /* -or -os; -1 unset */
     const char *log_tag, *log_text;       /* -L -z */
     const char *be_message;               /* -bem */
+    const char *be_id;                    /* -Mset */
+    long connection_max_messages;         /* -oB; 0: unset */
     const char *dsn_ret, *dsn_envid, *dsn_notify; /* long options */
     bool no_qualify;                      /* -bnq */
     /* submission.h: is the end of the input the end of the message? NULL: it is. */

@@ -288,7 +288,7 @@ const char *cmd_forbidden(const struct exim *e, const struct cmd_line *c)
     const unsigned f = c->mode->flags;
     bool needs_admin =
         (f & CMD_NEEDS_ADMIN) != 0 || c->debug_set || c->log_tag != NULL ||
-        c->log_text != NULL || ((f & CMD_PROD_ADMIN) != 0 && m->prod_requires_admin) ||
+        c->log_text != NULL || c->be_id != NULL || ((f & CMD_PROD_ADMIN) != 0 && m->prod_requires_admin) ||
         ((f & CMD_LIST_ADMIN) != 0 && m->queue_list_requires_admin) ||
         ((f & CMD_CHECK_ADMIN) != 0 && m->commandline_checks_require_admin);
 

@@ -311,6 +311,34 @@ bool parse_file(struct parse *p, const char *rest)
     return p->out->be_message != NULL && parse_set_mode(p, p->flag->name);
 }
 
+/* -Mset */
+bool parse_test_message(struct parse *p, const char *rest)
+{
+    const char *id = parse_next(p);
+
+    (void)rest;
+    if (id == NULL)
+        return parse_fail(p, "exim: no message ids given after -Mset option");
+    if (!msgid_valid(id))
+        return parse_fail(p, "exim: malformed message id %s after -Mset option", id);
+    p->out->be_id = id;
+    return true;
+}
+
+/* -oB, -oB<n>, -oB <n> */
+bool parse_connection_messages(struct parse *p, const char *rest)
+{
+    bool apart = *rest == '\0' && p->at + 1 < p->argc && is_digit(p->argv[p->at + 1][0]);
+    const char *text = apart ? parse_next(p) : rest;
+
+    if (*text == '\0')
+        text = "1";
+    return cstr_to_long(text, &p->out->connection_max_messages) &&
+                   p->out->connection_max_messages >= 0
+               ? true
+               : parse_fail(p, "exim: number expected after -oB");
+}
+
 bool parse_information(struct parse *p, const char *rest)
 {
     static const char help[] =

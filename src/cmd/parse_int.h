@@ -72,7 +72,9 @@ bool parse_delivery(struct parse *p, const char *rest);
 bool parse_errors(struct parse *p, const char *rest);
 bool parse_host(struct parse *p, const char *rest); /* -bh -oMa -oMi */
 bool parse_message_ref(struct parse *p, const char *rest);
-bool parse_file(struct parse *p, const char *rest); /* -bem */
+bool parse_file(struct parse *p, const char *rest);
+bool parse_test_message(struct parse *p, const char *rest);
+bool parse_connection_messages(struct parse *p, const char *rest); /* -bem */
 bool parse_information(struct parse *p, const char *rest);
 bool parse_no_delivery(struct parse *p, const char *rest);
 bool parse_dsn_ret(struct parse *p, const char *rest);

@@ -60,6 +60,7 @@ struct main_options {
     long bounce_return_linesize_limit;
     bool bounce_return_message;
     long bounce_return_size_limit;
+    const char *bounce_sender_authentication;
     long callout_domain_negative_expire;
     long callout_domain_positive_expire;
     long callout_negative_expire;
@@ -77,6 +78,7 @@ struct main_options {
     long daemon_startup_sleep;
     struct time_list *delay_warning;
     const struct expr *delay_warning_condition;
+    bool deliver_drop_privilege;
     int deliver_queue_load_max;
     bool delivery_date_remove;
     bool disable_fsync;
@@ -131,6 +133,7 @@ struct main_options {
     const struct match_list *hosts_require_helo;
     const struct match_list *hosts_treat_as_local;
     long ignore_bounce_errors_after;
+    long keep_malformed;
     const struct match_list *ignore_fromline_hosts;
     bool ignore_fromline_local;
     const char *keep_environment;
@@ -151,6 +154,7 @@ struct main_options {
     const struct expr *message_id_header_text;
     bool message_logs;
     const struct expr *message_size_limit;
+    bool move_frozen_messages;
     const struct expr *never_users;
     const char *openssl_options;
     const struct match_list *percent_hack_domains;

@@ -59,6 +59,7 @@ const struct option main_options_table[] = {
     OPTION_INT(M, bounce_return_linesize_limit, 998),
     OPTION_BOOL(M, bounce_return_message, true),
     OPTION_SIZE(M, bounce_return_size_limit, 100 * 1024),
+    OPTION_STRING(M, bounce_sender_authentication, NULL),
     OPTION_TIME(M, callout_domain_negative_expire, 10800),
     OPTION_TIME(M, callout_domain_positive_expire, 604800),
     OPTION_TIME(M, callout_negative_expire, 7200),
@@ -77,6 +78,7 @@ const struct option main_options_table[] = {
     OPTION_TIME(M, daemon_startup_sleep, 30),
     OPTION_TIME_LIST(M, delay_warning, "1d"),
     OPTION_EXPAND(M, delay_warning_condition, WARN_CONDITION),
+    OPTION_BOOL(M, deliver_drop_privilege, false),
     OPTION_FIXED(M, deliver_queue_load_max, -1),
     OPTION_BOOL(M, delivery_date_remove, true),
 #ifdef ENABLE_DISABLE_FSYNC
@@ -137,6 +139,7 @@ const struct option main_options_table[] = {
     OPTION_HOST_LIST(M, ignore_fromline_hosts, NULL),
     OPTION_BOOL(M, ignore_fromline_local, false),
     OPTION_STRING(M, keep_environment, NULL),
+    OPTION_TIME(M, keep_malformed, 4 * 24 * 3600),
     OPTION_BOOL(M, local_from_check, true),
     OPTION_STRING(M, local_from_prefix, NULL),
     OPTION_STRING(M, local_from_suffix, NULL),
@@ -154,6 +157,9 @@ const struct option main_options_table[] = {
     OPTION_EXPAND(M, message_id_header_text, NULL),
     OPTION_BOOL(M, message_logs, true),
     OPTION_EXPAND(M, message_size_limit, "50M"),
+#ifdef SUPPORT_MOVE_FROZEN_MESSAGES
+    OPTION_BOOL(M, move_frozen_messages, false),
+#endif
     OPTION_UID_LIST(M, never_users, NULL),
     OPTION_STRING(M, openssl_options, "+no_sslv2 +single_dh_use"),
     OPTION_DOMAIN_LIST(M, percent_hack_domains, NULL),

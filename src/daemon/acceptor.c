@@ -43,7 +43,8 @@ static bool wants_log_line(struct acceptor *ac, const struct arrival *in)
 void acceptor_log_connection(struct acceptor *ac, const struct arrival *in)
 {
     if (wants_log_line(ac, in))
-        log_write(ac->exim->log, LOG_MAIN, NULL, "SMTP connection from %s (TCP/IP connection count = %zu)",
+        log_write(ac->exim->log, LOG_MAIN | LOG_BY(smtp_connection), NULL,
+                  "SMTP connection from %s (TCP/IP connection count = %zu)",
                   acceptor_whofrom(ac, in), ac->busy + ac->pending.count + 1);
 }
 

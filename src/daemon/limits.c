@@ -47,8 +47,8 @@ const char *acceptor_whofrom(struct acceptor *ac, const struct arrival *in)
 static bool refuse(struct acceptor *ac, const struct arrival *in, const char *reply, const char *why)
 {
     if (log_wants(ac->exim->log, L_connection_reject))
-        log_write(ac->exim->log, LOG_MAIN, NULL, "Connection from %s refused: %s", acceptor_whofrom(ac, in),
-                  why);
+        log_write(ac->exim->log, LOG_MAIN | LOG_BY(connection_reject), NULL,
+                  "Connection from %s refused: %s", acceptor_whofrom(ac, in), why);
     acceptor_refuse(ac, in->fd, reply);
     return false;
 }

@@ -26,7 +26,8 @@ static bool known_frozen(const struct queue_role *q, const struct queue_entry *m
         o->timeout_frozen_after > 0)
         return false;
     if (log_wants(q->exim->log, L_skip_delivery))
-        log_write(q->exim->log, LOG_MAIN, m->id, "Message is frozen");
+        log_write(q->exim->log, LOG_MAIN | LOG_BY(skip_delivery), m->id,
+                  "Message is frozen");
     return true;
 }
 
@@ -80,7 +81,8 @@ bool queue_runs_end_if_done(struct queue_role *q)
         return true;
     }
     if (log_wants(q->exim->log, L_queue_run) && !r->abandoned)
-        log_write(q->exim->log, LOG_MAIN, NULL, "End queue run: %s", r->detail);
+        log_write(q->exim->log, LOG_MAIN | LOG_BY(queue_run), NULL, "End queue run: %s",
+                  r->detail);
     arena_destroy(&r->arena);
     *r = (struct queue_span){ 0 };
     return false;
@@ -123,7 +125,8 @@ void queue_runs_start(struct queue_role *q)
     r->detail = queue_run_detail(a, run_options(q));
     queue_order(q->exim, r->list, r->count);
     if (log_wants(q->exim->log, L_queue_run))
-        log_write(q->exim->log, LOG_MAIN, NULL, "Start queue run: %s", r->detail);
+        log_write(q->exim->log, LOG_MAIN | LOG_BY(queue_run), NULL, "Start queue run: %s",
+                  r->detail);
 }
 
 void queue_runs_wake_due(struct queue_role *q)

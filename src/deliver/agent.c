@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/fd.h"
 #include "base/wire.h"
+#include "config/config.h"
 #include "deliver/agent_ipc.h"
 #include "deliver/deliver_int.h"
 #include "exim.h"
@@ -75,6 +76,14 @@ static struct link *link_get(struct exim *e, const struct agent_id *who, struct 
     if (who->init_user != NULL)
         l->uid = (uid_t)-1;
     return l;
+}
+
+/* deliver_drop_privilege: files are looked at as exim, whosesoever they are. */
+static struct agent_id reader_of(const struct exim *e, const struct agent_id *who)
+{
+    const struct config *c = e->config;
+
+    return c->main.deliver_drop_privilege ? (struct agent_id){ .uid = c->exim_uid, .gid = c->exim_gid } : *who;
 }
 
 /* One request and its answer; the link is closed when the agent is gone. */
@@ -224,7 +233,8 @@ static void put_ids(struct buf *b, const uint32_t *ids, size_t n)
 bool agent_read_file(struct exim *e, struct arena *a, const struct agent_id *who,
                      const struct agent_file_check *c, struct str *text, struct err *err)
 {
-    struct link *l = link_get(e, who, err);
+    const struct agent_id reader = reader_of(e, who);
+    struct link *l = link_get(e, &reader, err);
     struct buf b = buf_init(a, AGENT_RECORD_MAX);
     enum agent_record answer;
     struct str body;
@@ -250,7 +260,8 @@ bool agent_file_exists(struct exim *e, const struct agent_id *who, const char *p
 {
     struct arena *a = arena_new("agent_file_exists");
     struct err err = { 0 };
-    struct link *l = link_get(e, who, &err);
+    const struct agent_id reader = reader_of(e, who);
+    struct link *l = link_get(e, &reader, &err);
     struct buf b = buf_init(a, AGENT_RECORD_MAX);
     enum agent_record answer;
     struct str body;

@@ -95,6 +95,7 @@ bool deliver_frozen_check(struct delivery *d)
         return true;
     }
     if (log_wants(d->exim->log, L_skip_delivery))
-        log_write(d->exim->log, LOG_MAIN, m->id, "Message is frozen");
+        log_write(d->exim->log, LOG_MAIN | LOG_BY(skip_delivery), m->id,
+                  "Message is frozen");
     return false;
 }

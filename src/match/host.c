@@ -89,7 +89,7 @@ static enum match_rc match_forward(struct match_subject *s, const char *name)
     }
     if (rc != RC_OK) {
         if (log_wants(ctx->exim->log, L_host_lookup_failed))
-            log_write(ctx->exim->log, LOG_MAIN, NULL,
+            log_write(ctx->exim->log, LOG_MAIN | LOG_BY(host_lookup_failed), NULL,
                       "no IP address found for host %s (during SMTP connection from %s)",
                       name,
                       ctx->session != NULL && ctx->session->fullhost != NULL

@@ -26,7 +26,7 @@ static bool rejected_host(struct smtp_state *st)
     if (!smtp_host_in(st, st->o->host_reject_connection, "host_reject_connection"))
         return false;
     if (smtp_log_wants(st, L_connection_reject))
-        smtp_log(st, LOG_MAIN | LOG_REJECT,
+        smtp_log(st, LOG_MAIN | LOG_BY(connection_reject) | LOG_REJECT,
                  "refused connection from %s (host_reject_connection)", who(st));
     return !refuse(st, "host-rejected", "554 SMTP service not available");
 }
@@ -143,14 +143,15 @@ bool smtp_connect(struct smtp_state *st)
     if (s->batched) {
         s->sender_unqualified_ok = s->recipient_unqualified_ok = true;
         if (smtp_log_wants(st, L_smtp_connection))
-            smtp_log(st, LOG_MAIN, "%s", smtp_log_connection(st));
+            smtp_log(st, LOG_MAIN | LOG_BY(smtp_connection), "%s",
+                     smtp_log_connection(st));
         return true;
     }
     st->connection_unlogged =
         s->host_address != NULL && smtp_log_wants(st, L_smtp_connection) &&
         smtp_host_in(st, st->o->hosts_connection_nolog, "hosts_connection_nolog");
     if (s->count_at_start == 0 && smtp_log_wants(st, L_smtp_connection))
-        smtp_log(st, LOG_MAIN, "%s%s", smtp_log_connection(st),
+        smtp_log(st, LOG_MAIN | LOG_BY(smtp_connection), "%s%s", smtp_log_connection(st),
                  s->host_address != NULL && st->in_fd == st->out_fd ? " (via inetd)"
                                                                     : "");
     smtp_proxy_begin(s);

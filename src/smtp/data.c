@@ -155,7 +155,8 @@ static void take_message(struct smtp_state *st, struct data_source *d, bool chun
     }
     if (r.drop) {
         if (smtp_log_wants(st, L_smtp_connection))
-            smtp_log(st, LOG_MAIN, "%s closed by DROP in ACL", smtp_log_connection(st));
+            smtp_log(st, LOG_MAIN | LOG_BY(smtp_connection), "%s closed by DROP in ACL",
+                     smtp_log_connection(st));
         smtp_notquit(st, "acl-drop", NULL, NULL);
         st->done = true;
     }

@@ -52,7 +52,8 @@ static void log_error(struct smtp_state *st, enum smtp_error kind, const char *t
 {
     if (smtp_log_wants(st,
                        kind == SMTP_SYNTAX ? L_smtp_syntax_error : L_smtp_protocol_error))
-        smtp_log(st, LOG_MAIN, "SMTP %s error in \"%s\" %s %s",
+        smtp_log(st, LOG_MAIN | LOG_BY(smtp_protocol_error),
+                 "SMTP %s error in \"%s\" %s %s",
                  kind == SMTP_SYNTAX ? "syntax" : "protocol", printable(st, st->command),
                  smtp_log_host(st), text);
 }
@@ -78,7 +79,8 @@ void smtp_error_unknown(struct smtp_state *st)
         return;
     }
     if (smtp_log_wants(st, L_smtp_syntax_error))
-        smtp_log(st, LOG_MAIN, "SMTP syntax error in \"%s\" %s unrecognized command",
+        smtp_log(st, LOG_MAIN | LOG_BY(smtp_syntax_error),
+                 "SMTP syntax error in \"%s\" %s unrecognized command",
                  printable(st, st->command), smtp_log_host(st));
     smtp_log_incomplete(st, "unrecognized command");
     smtp_reply(st, "500 Too many unrecognized commands");
@@ -109,12 +111,13 @@ void smtp_error_lost(struct smtp_state *st)
     smtp_log_incomplete(st, "connection lost");
     smtp_notquit(st, "connection-lost", "421", " lost input connection");
     if (in_mail && smtp_log_wants(st, L_lost_incoming_connection))
-        smtp_log(st, LOG_MAIN, "unexpected %s while reading SMTP command from %s %s",
+        smtp_log(st, LOG_MAIN | LOG_BY(lost_incoming_connection),
+                 "unexpected %s while reading SMTP command from %s %s",
                  st->s->host_address == NULL ? "EOF" : "disconnection",
                  session_host_and_ident(st->s, false, true), smtp_log_duration(st));
     else if (smtp_log_wants(st, L_smtp_connection))
-        smtp_log(st, LOG_MAIN, "%s %slost%s%s%s %s", smtp_log_connection(st),
-                 st->s->tls_in.active ? "TLS " : "",
+        smtp_log(st, LOG_MAIN | LOG_BY(smtp_connection), "%s %slost%s%s%s %s",
+                 smtp_log_connection(st), st->s->tls_in.active ? "TLS " : "",
                  st->input_errno != 0 ? " (error: " : "",
                  st->input_errno != 0 ? strerror(st->input_errno) : "",
                  st->input_errno != 0 ? ")" : "", smtp_log_duration(st));

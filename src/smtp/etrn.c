@@ -138,7 +138,7 @@ void smtp_cmd_etrn(struct smtp_state *st)
         return;
     }
     if (smtp_log_wants(st, L_etrn))
-        smtp_log(st, LOG_MAIN, "ETRN %s received from %s",
+        smtp_log(st, LOG_MAIN | LOG_BY(etrn), "ETRN %s received from %s",
                  cstr_printable(st->s->arena, st->argument, false),
                  session_host_and_ident(st->s, false, true));
     if (st->argument[0] != '#' && st->o->smtp_etrn_command == NULL) {

@@ -91,8 +91,8 @@ void smtp_ident_query(struct session *s, const struct ip *local, uint16_t local_
     int fd = connect_to(local, &to, deadline);
     if (fd < 0) {
         if (errno == ETIMEDOUT && log_wants(s->exim->log, L_ident_timeout))
-            log_write(s->exim->log, LOG_MAIN, NULL, "ident connection to %s timed out",
-                      s->host_address);
+            log_write(s->exim->log, LOG_MAIN | LOG_BY(ident_timeout), NULL,
+                      "ident connection to %s timed out", s->host_address);
         return;
     }
     int n = snprintf(query, sizeof(query), "%d , %d\r\n", s->host_port, local_port);

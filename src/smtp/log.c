@@ -89,8 +89,8 @@ void smtp_log_no_mail(struct smtp_state *st)
         buf_printf(&b, "%s%s", separator, smtp_verb_name(st->history[i % SMTP_HISTORY]));
         separator = ",";
     }
-    smtp_log(st, LOG_MAIN, "no MAIL in %s %s%s", smtp_log_connection(st),
-             smtp_log_duration(st), buf_cstr(&b));
+    smtp_log(st, LOG_MAIN | LOG_BY(smtp_no_mail), "no MAIL in %s %s%s",
+             smtp_log_connection(st), smtp_log_duration(st), buf_cstr(&b));
 }
 
 void smtp_log_incomplete(struct smtp_state *st, const char *what)
@@ -103,6 +103,7 @@ void smtp_log_incomplete(struct smtp_state *st, const char *what)
     struct buf b = buf_init(st->s->arena, BUF_DEFAULT_CEILING);
     for (size_t i = 0; i < m->recipient_count; i++)
         buf_printf(&b, "%s%s", i == 0 ? " for " : " ", m->recipients[i].address);
-    smtp_log(st, LOG_MAIN, "%s incomplete transaction (%s) from <%s>%s",
-             smtp_log_host(st), what, m->sender, buf_cstr(&b));
+    smtp_log(st, LOG_MAIN | LOG_BY(smtp_incomplete_transaction),
+             "%s incomplete transaction (%s) from <%s>%s", smtp_log_host(st), what,
+             m->sender, buf_cstr(&b));
 }

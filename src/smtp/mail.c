@@ -175,7 +175,7 @@ static bool check_size(struct smtp_state *st, const char *address)
     if (st->size_limit > 0 && st->announced_size > st->size_limit) {
         smtp_reply(st, "552 Message size exceeds maximum permitted");
         if (smtp_log_wants(st, L_size_reject))
-            smtp_log(st, LOG_MAIN | LOG_REJECT,
+            smtp_log(st, LOG_MAIN | LOG_BY(size_reject) | LOG_REJECT,
                      "rejected MAIL FROM:<%s> %s: message too big: size=%lld max=%ld",
                      address, smtp_log_host(st), (long long)st->announced_size,
                      st->size_limit);

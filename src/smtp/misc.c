@@ -54,7 +54,8 @@ void smtp_cmd_quit(struct smtp_state *st)
         smtp_reply(st, "221 %s closing connection", st->s->active_hostname);
     (void)smtp_flush(st);
     if (smtp_log_wants(st, L_smtp_connection) && !st->s->batched)
-        smtp_log(st, LOG_MAIN, "%s closed by QUIT", smtp_log_connection(st));
+        smtp_log(st, LOG_MAIN | LOG_BY(smtp_connection), "%s closed by QUIT",
+                 smtp_log_connection(st));
     st->done = true;
 }
 

@@ -61,7 +61,7 @@ static void log_failure(struct session *s)
     const char *hint =
         proxy_hint((const unsigned char *)p->first_bytes.p, p->first_bytes.len);
 
-    log_write(s->exim->log, LOG_MAIN, NULL,
+    log_write(s->exim->log, LOG_MAIN | LOG_BY(proxy_fail), NULL,
               "PROXY negotiation failed for %s: %s%s%s%s; input=\"%s\"",
               session_host_and_ident(s, true, true),
               p->failure != NULL ? p->failure : "no header", hint != NULL ? " (" : "",
@@ -89,8 +89,9 @@ void smtp_proxy_refused(struct session *s, const char *line)
     if (!header || s->proxy == NULL || s->proxy->late || !log_wants(s->exim->log, L_proxy_fail))
         return;
     s->proxy->late = true;
-    log_write(s->exim->log, LOG_MAIN, NULL,
-              "PROXY header of %s came after the banner, too late (does the balancer send it with the "
+    log_write(s->exim->log, LOG_MAIN | LOG_BY(proxy_fail), NULL,
+              "PROXY header of %s came after the banner, too late (does the balancer "
+              "send it with the "
               "client's first data? AWS NLB: set header_placement to on_first_ack)",
               session_host_and_ident(s, true, true));
 }

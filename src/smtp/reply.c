@@ -202,8 +202,9 @@ static void say_sender_failed(struct smtp_state *st, const struct acl_verdict *v
     bool defer = r->rc == RC_DEFER;
 
     if (log_wants(st->e->log, L_sender_verify_fail))
-        smtp_log(st, LOG_MAIN | LOG_REJECT, "%s sender verify %s for <%s>%s%s",
-                 smtp_log_host(st), defer ? "defer" : "fail", v->sender_address,
+        smtp_log(st, LOG_MAIN | LOG_BY(sender_verify_fail) | LOG_REJECT,
+                 "%s sender verify %s for <%s>%s%s", smtp_log_host(st),
+                 defer ? "defer" : "fail", v->sender_address,
                  r->message != NULL ? ": " : "", r->message != NULL ? r->message : "");
     if (defer)
         return;
@@ -244,7 +245,8 @@ void smtp_reply_refused(struct smtp_state *st, enum acl_where where,
     if (v->rc != ACL_DROP && !v->drop)
         return;
     if (smtp_log_wants(st, L_smtp_connection))
-        smtp_log(st, LOG_MAIN, "%s closed by DROP in ACL", smtp_log_connection(st));
+        smtp_log(st, LOG_MAIN | LOG_BY(smtp_connection), "%s closed by DROP in ACL",
+                 smtp_log_connection(st));
     smtp_notquit(st, "acl-drop", NULL, NULL);
     st->done = true;
 }

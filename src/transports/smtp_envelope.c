@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/tod.h"
+#include "config/config.h"
 #include "exim.h"
 #include "header.h"
 #include "host.h"
@@ -134,6 +135,8 @@ static bool add_auth(struct smtp_transaction *tx, struct buf *b)
         return false;
     if (text != NULL && *text != '\0')
         sender = text;
+    if (tx->call->return_path[0] == '\0' && at->ctx.exim->config->main.bounce_sender_authentication != NULL)
+        sender = at->ctx.exim->config->main.bounce_sender_authentication;
     if (sender != NULL && (at->conn->authenticated || at->t->authenticated_sender_force))
         buf_printf(b, " AUTH=%s", parse_xtext_encode(at->arena, sender));
     return true;

@@ -197,7 +197,8 @@ static void apply_to_all(struct walk *w, struct smtp_attempt *at)
 static bool may_keep(struct smtp_attempt *at)
 {
     const struct smtp_connection *c = at->conn;
-    long max = at->t->connection_max_messages;
+    long limit = at->ctx.exim->connection_max_messages;
+    long max = limit > 0 ? limit : at->t->connection_max_messages;
     bool listed = false;
 
     if (c->key == NULL || c->nopass || c->client.fault != CLIENT_OK || (max > 0 && c->messages >= max))

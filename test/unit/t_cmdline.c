@@ -95,6 +95,8 @@ static const char *describe(struct arena *a, const struct cmd_line *c)
         buf_printf(&b, " or=%ld", c->receive.receive_timeout);
     if (c->receive.smtp_timeout != 0)
         buf_printf(&b, " os=%ld", c->receive.smtp_timeout);
+    if (c->connection_max_messages != 0)
+        buf_printf(&b, " oB=%ld", c->connection_max_messages);
     say_if(&b, c->no_labels, "n");
     say_if(&b, c->verbose, "v");
     say_if(&b, c->debug_set, "d");
@@ -103,7 +105,7 @@ static const char *describe(struct arena *a, const struct cmd_line *c)
     const struct { const char *name, *value; } texts[] = {
         { "oMa", c->oMa }, { "oMaa", c->oMaa }, { "oMai", c->oMai }, { "oMas", c->oMas },
         { "oMi", c->oMi }, { "oMm", c->oMm }, { "oMr", c->oMr }, { "oMs", c->oMs }, { "oMt", c->oMt },
-        { "oA", c->oA }, { "bem", c->be_message }, { "L", c->log_tag }, { "z", c->log_text }, { "ret", c->dsn_ret },
+        { "oA", c->oA }, { "bem", c->be_message }, { "Mset", c->be_id }, { "L", c->log_tag }, { "z", c->log_text }, { "ret", c->dsn_ret },
         { "envid", c->dsn_envid }, { "notify", c->dsn_notify },
     };
 
@@ -212,6 +214,11 @@ static const struct { const char *line, *want; } accepted[] = {
     { "exim -bvs x",                  "bvs 'x'" },
     { "exim -be '$x' y",              "be '$x' 'y'" },
     { "exim -bem /m x",               "bem bem=/m 'x'" },
+    { "exim -be -Mset " ID " x",      "be Mset=" ID " 'x'" },
+    { "exim -Mset " ID " -be",        "be Mset=" ID },
+    { "exim -oB a",                   "bm oB=1 'a'" },
+    { "exim -oB 3 a",                 "bm oB=3 'a'" },
+    { "exim -oB3 a",                  "bm oB=3 'a'" },
     { "exim -bP -n queue_only",       "bP n 'queue_only'" },
     { "exim -bV",                     "bV" },
     { "exim --version",               "bV" },
@@ -319,6 +326,9 @@ static const struct { const char *line, *want; } refused[] = {
     { "exim -os",              "exim: bad time value -os: abandoned\n" },
     { "exim -M",               "exim: no message ids given after -M option\n" },
     { "exim -M xxx",           "exim: malformed message id xxx after -M option\n" },
+    { "exim -Mset",            "exim: no message ids given after -Mset option\n" },
+    { "exim -Mset -be x",      "exim: malformed message id -be after -Mset option\n" },
+    { "exim -oBx",             "exim: number expected after -oB\n" },
     { "exim -Mes " ID,         "exim: two arguments expected after -Mes option\n" },
     { "exim -q xxx",           "exim: malformed message id xxx after -q option\n" },
     { "exim -d+foo",           "exim: unknown debug_selector setting: +foo\n" },
