@@ -10,9 +10,11 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/berkeley.h"
 #include "base/debug.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/openssl.h"
 #include "base/proc.h"
 #include "config/config.h"
 #include "daemon/daemon_int.h"
@@ -128,6 +130,14 @@ static void start_log(struct exim *e)
                   err.msg);
 }
 
+/* What every process of the tree may call is loaded before the first of them: once, and while files
+ * can be opened. */
+static bool load_libraries(struct err *err)
+{
+    (void)berkeley();
+    return openssl_load(err);
+}
+
 int daemon_run(struct exim *e, const struct daemon_options *o)
 {
     struct daemon d = { .exim = e, .options = o, .proxy_counts = proxy_counts_new() };
@@ -135,7 +145,7 @@ int daemon_run(struct exim *e, const struct daemon_options *o)
     sigset_t during_wait;
 
     allow_many_files();
-    if (!spool_prepare(e, &err) || !daemon_listen(e, e->arena, NULL, &d, &err))
+    if (!load_libraries(&err) || !spool_prepare(e, &err) || !daemon_listen(e, e->arena, NULL, &d, &err))
         return failed(e, err.msg);
     daemon_signals_block(&during_wait); /* who can connect may also send signals */
     if (!ipc_pair(d.notices) || !ipc_pair(d.queue_agents) || !ipc_pair(d.session_agents))

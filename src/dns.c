@@ -152,7 +152,7 @@ struct resolver *dns_open(struct arena *a, const struct config *cfg, const char 
     if (server != NULL && r->ready)
         override_server(r, server);
     if (pattern != NULL && *pattern != '\0') {
-        r->name_check = regex_compile(a, pattern, 0, &err);
+        r->name_check = regex_compile(a, pattern, REGEX_BRIEF, &err);
         if (r->name_check == NULL)
             die("dns_check_names_pattern: %s", err.msg);
     }

@@ -23,7 +23,7 @@ static void regex_release(void *arg)
     pcre2_code_free(re->code);
 }
 
-static bool prepare(struct regex *re)
+static bool prepare(struct regex *re, bool jit)
 {
     re->data = pcre2_match_data_create(CAPTURE_MAX, NULL);
     re->limits = pcre2_match_context_create(NULL);
@@ -31,8 +31,8 @@ static bool prepare(struct regex *re)
         return false;
     pcre2_set_match_limit(re->limits, MATCH_LIMIT);
     pcre2_set_heap_limit(re->limits, HEAP_LIMIT_KIB);
-    (void)pcre2_jit_compile(re->code,
-                            PCRE2_JIT_COMPLETE); /* without JIT it is only slower */
+    if (jit) /* without it, it is only slower */
+        (void)pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE);
     return true;
 }
 
@@ -54,7 +54,7 @@ const struct regex *regex_compile(struct arena *a, const char *pattern, unsigned
                 text, at);
         return NULL;
     }
-    if (!prepare(re))
+    if (!prepare(re, (flags & REGEX_BRIEF) == 0))
         die("out of memory for a regular expression");
     arena_on_destroy(a, regex_release, re);
     return re;

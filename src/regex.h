@@ -24,7 +24,10 @@ struct captures {
     const char *v[CAPTURE_MAX];
 };
 
-enum regex_flag { REGEX_CASELESS = 1 << 0 };
+enum regex_flag {
+    REGEX_CASELESS = 1 << 0,
+    REGEX_BRIEF = 1 << 1, /* for few or short matches: compiling it to machine code does not pay */
+};
 
 /* NULL with err worded "regular expression error in "...": ... at offset N". */
 const struct regex *regex_compile(struct arena *a, const char *pattern, unsigned flags,

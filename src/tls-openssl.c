@@ -3,12 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include <openssl/crypto.h>
-#include <openssl/err.h>
 
 #include "base/arena.h"
 #include "base/debug.h"
 #include "base/fd.h"
+#include "base/openssl.h"
 #include "base/tod.h"
 
 enum { CLOSE_WAIT_MS = 2000, LIBRARY_ERROR_MAX = 200 };

@@ -2,13 +2,12 @@
 
 #include <string.h>
 
-#include <idn2.h>
-#include <openssl/x509v3.h>
-
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/ctype.h"
+#include "base/idn2.h"
 #include "base/ip.h"
+#include "base/openssl.h"
 
 enum { PRESENTED_TEXT_MAX = 4096, LABELS_FOR_WILDCARD = 3 };
 
@@ -100,10 +99,10 @@ static struct reference read_reference(struct arena *a, const char *name)
     }
     const char *dot = name[0] == '.' ? "." : "";
 
-    if (idn2_lookup_u8((const uint8_t *)name + strlen(dot), (uint8_t **)&ascii,
+    if (idn2()->lookup_u8((const uint8_t *)name + strlen(dot), (uint8_t **)&ascii,
                        IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) == IDN2_OK)
         r.dns = str_from(arena_printf(a, "%s%s", dot, ascii));
-    idn2_free(ascii);
+    idn2()->free(ascii);
     return r;
 }
 

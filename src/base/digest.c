@@ -1,12 +1,11 @@
 #include "base/digest.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "base/err.h"
+#include "base/openssl.h"
 #include "base/table.h"
 
 struct algorithm {
@@ -14,27 +13,34 @@ struct algorithm {
     const EVP_MD *(*md)(void);
 };
 
-/* clang-format off */
-static const struct algorithm algorithms[] = {
-    { "md5",      EVP_md5 },
-    { "sha1",     EVP_sha1 },
-    { "sha224",   EVP_sha224 },
-    { "sha256",   EVP_sha256 },
-    { "sha3-224", EVP_sha3_224 },
-    { "sha3-256", EVP_sha3_256 },
-    { "sha3-384", EVP_sha3_384 },
-    { "sha3-512", EVP_sha3_512 },
-    { "sha384",   EVP_sha384 },
-    { "sha512",   EVP_sha512 },
-};
-/* clang-format on */
+/* The library is not there before it is asked for: no static table can name its functions. */
+static const EVP_MD *digest_named(const char *name)
+{
+    /* clang-format off */
+    const struct algorithm algorithms[] = {
+        { "md5",      EVP_md5 },
+        { "sha1",     EVP_sha1 },
+        { "sha224",   EVP_sha224 },
+        { "sha256",   EVP_sha256 },
+        { "sha3-224", EVP_sha3_224 },
+        { "sha3-256", EVP_sha3_256 },
+        { "sha3-384", EVP_sha3_384 },
+        { "sha3-512", EVP_sha3_512 },
+        { "sha384",   EVP_sha384 },
+        { "sha512",   EVP_sha512 },
+    };
+    /* clang-format on */
+    const struct algorithm *alg = TABLE_FIND(algorithms, name);
+
+    return alg == NULL ? NULL : alg->md();
+}
 
 size_t digest(const char *name, struct str in, unsigned char out[DIGEST_MAX])
 {
-    const struct algorithm *alg = TABLE_FIND(algorithms, name);
+    const EVP_MD *md = digest_named(name);
     unsigned len = 0;
 
-    if (alg == NULL || EVP_Digest(in.p, in.len, out, &len, alg->md(), NULL) != 1)
+    if (md == NULL || EVP_Digest(in.p, in.len, out, &len, md, NULL) != 1)
         return 0;
     return len;
 }
@@ -42,11 +48,11 @@ size_t digest(const char *name, struct str in, unsigned char out[DIGEST_MAX])
 size_t digest_hmac(const char *name, struct str key, struct str in,
                    unsigned char out[DIGEST_MAX])
 {
-    const struct algorithm *alg = TABLE_FIND(algorithms, name);
+    const EVP_MD *md = digest_named(name);
     unsigned len = 0;
 
-    if (alg == NULL || key.len > INT32_MAX ||
-        HMAC(alg->md(), key.p, (int)key.len, (const unsigned char *)in.p, in.len, out,
+    if (md == NULL || key.len > INT32_MAX ||
+        HMAC(md, key.p, (int)key.len, (const unsigned char *)in.p, in.len, out,
              &len) == NULL)
         return 0;
     return len;

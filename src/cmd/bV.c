@@ -1,5 +1,4 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
-#include <db.h>
 #include <gnu/libc-version.h>
 #include <pcre2.h>
 #include <stdio.h>
@@ -8,7 +7,9 @@
 
 #include "auths/auth.h"
 #include "base/arena.h"
+#include "base/berkeley.h"
 #include "base/buf.h"
+#include "base/debug.h"
 #include "base/list.h"
 #include "build_info.h"
 #include "cmd/cmd.h"
@@ -96,13 +97,14 @@ static void print_library(const char *name, const char *compiled, const char *ru
 #define TEXT_OF(x)    #x
 #define NUMBERS(a, b) TEXT_OF(a) "." TEXT_OF(b)
 
+/* As Exim 4.89: for those who debug. Asking some of them for their version loads them. */
 static void print_libraries(struct arena *a)
 {
     char pcre[64] = "";
 
     (void)pcre2_config(PCRE2_CONFIG_VERSION, pcre);
     print_library("Glibc", NUMBERS(__GLIBC__, __GLIBC_MINOR__), gnu_get_libc_version());
-    print_library("BDB", DB_VERSION_STRING, db_version(NULL, NULL, NULL));
+    print_library("BDB", DB_VERSION_STRING, berkeley()->db_version(NULL, NULL, NULL));
     print_library("OpenSSL", tls_library_version(a, false), tls_library_version(a, true));
     print_library("PCRE2", NUMBERS(PCRE2_MAJOR, PCRE2_MINOR), pcre);
 }
@@ -125,7 +127,8 @@ int cmd_bV(struct exim *e, const struct cmd_line *c)
     fputs(support, stdout);
     print_drivers();
     print_owners(e->arena);
-    print_libraries(e->arena);
+    if (debug_mask != 0)
+        print_libraries(e->arena);
     if (WHITELIST_D_MACROS[0] != '\0')
         printf("WHITELIST_D_MACROS: \"%s\"\n", WHITELIST_D_MACROS);
     if (TRUSTED_CONFIG_LIST[0] != '\0')

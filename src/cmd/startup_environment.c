@@ -20,7 +20,7 @@ static bool item_matches(struct arena *a, const char *item, const char *name)
         return cstr_iends(name, item + 1);
     if (item[0] != '^')
         return cstr_ieq(name, item);
-    const struct regex *re = regex_compile(a, item, REGEX_CASELESS, NULL);
+    const struct regex *re = regex_compile(a, item, REGEX_CASELESS | REGEX_BRIEF, NULL);
 
     return re != NULL && regex_test(re, str_from(name));
 }

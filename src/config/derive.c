@@ -146,15 +146,29 @@ static bool derive_log(struct reader *r)
 
 enum { NOBODY = 65534 };
 
+/* A number that nobody has brings no group: that of the built-in user is left. That one is not looked
+ * up otherwise, as a name that does not exist is asked of every service there is. */
+static bool configured_exim(struct config *c)
+{
+    enum { UNSET = (gid_t)-1 };
+    uid_t uid;
+
+    c->exim_gid = (gid_t)UNSET;
+    if (!owner_user(c->main.exim_user, &c->exim_uid, &c->exim_gid))
+        return false;
+    if (c->exim_gid == (gid_t)UNSET && !owner_exim(&uid, &c->exim_gid))
+        c->exim_gid = NOBODY;
+    return true;
+}
+
 /* The manual: exim_group counts only beside exim_user, which else brings its own group.
  * Started by an ordinary user, everything runs as that user if there is no Exim user. */
 static bool derive_exim(struct reader *r)
 {
     struct config *c = r->cfg;
     struct main_options *m = &c->main;
-    bool built = owner_exim(&c->exim_uid, &c->exim_gid);
     bool set = was_set(r, "exim_user");
-    bool known = set ? owner_user(m->exim_user, &c->exim_uid, &c->exim_gid) : built;
+    bool known = set ? configured_exim(c) : owner_exim(&c->exim_uid, &c->exim_gid);
 
     c->exim_user_missing = !known && geteuid() == 0;
     if (c->exim_user_missing) {

@@ -1,9 +1,9 @@
 #include "expand/operator_handlers.h"
 
-#include <idn2.h>
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/idn2.h"
 #include "base/str.h"
 #include "expand/punycode.h"
 
@@ -53,7 +53,7 @@ static bool is_ascii(const char *s)
 static enum expand_rc take(struct expand_ctx *ctx, char *text, const char **out)
 {
     *out = arena_strdup(ctx->arena, text);
-    idn2_free(text);
+    idn2()->free(text);
     return EXPAND_OK;
 }
 
@@ -76,10 +76,10 @@ enum expand_rc op_utf8_domain_to_alabel(struct expand_ctx *ctx,
     *out = in;
     if (is_ascii(in))
         return EXPAND_OK;
-    int rc = idn2_lookup_u8((const uint8_t *)in, (uint8_t **)&text,
+    int rc = idn2()->lookup_u8((const uint8_t *)in, (uint8_t **)&text,
                             IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
     return rc == IDN2_OK ? take(ctx, text, out)
-                         : failed(ctx, in, true, idn2_strerror(rc));
+                         : failed(ctx, in, true, idn2()->strerror(rc));
 }
 
 enum expand_rc op_utf8_domain_from_alabel(struct expand_ctx *ctx,
@@ -87,11 +87,11 @@ enum expand_rc op_utf8_domain_from_alabel(struct expand_ctx *ctx,
                                           const char **out)
 {
     char *text = NULL;
-    int rc = idn2_to_unicode_8z8z(in, &text, 0);
+    int rc = idn2()->to_unicode_8z8z(in, &text, 0);
 
     (void)n;
     return rc == IDN2_OK ? take(ctx, text, out)
-                         : failed(ctx, in, false, idn2_strerror(rc));
+                         : failed(ctx, in, false, idn2()->strerror(rc));
 }
 
 /* Local parts: the whole as one Punycode string. */

@@ -1,11 +1,11 @@
 #include "hintsdb.h"
 
-#include <db.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/berkeley.h"
 
 struct bdb {
     struct arena *arena;
@@ -51,8 +51,8 @@ static void *bdb_open(const char *path, bool write, int mode, int *sys_errno)
 {
     DB *db;
 
-    (void)db_env_set_func_fsync(no_fsync);
-    int rc = db_create(&db, NULL, 0);
+    (void)berkeley()->db_env_set_func_fsync(no_fsync);
+    int rc = berkeley()->db_create(&db, NULL, 0);
 
     if (rc != 0) {
         *sys_errno = to_errno(rc);

@@ -1,10 +1,10 @@
 #include "lookups/lookups.h"
 
-#include <db.h>
 #include <errno.h>
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/berkeley.h"
 #include "base/buf.h"
 #include "base/list.h"
 
@@ -20,7 +20,7 @@ static void silent(const DB_ENV *env, const char *prefix, const char *text)
 static void *open_db(struct lookup_call *call)
 {
     DB *db;
-    int rc = db_create(&db, NULL, 0);
+    int rc = berkeley()->db_create(&db, NULL, 0);
 
     if (rc == 0) {
         db->set_errcall(db, silent);

@@ -59,6 +59,31 @@ bool lsearch_reader_next(struct lsearch_reader *r)
     return any && !r->failed;
 }
 
+static bool begins_with(const char *line, size_t len, struct str key)
+{
+    size_t i = 0;
+
+    if (len < key.len)
+        return false;
+    while (i < key.len && to_lower(line[i]) == to_lower(key.p[i]))
+        i++;
+    return i == key.len;
+}
+
+void lsearch_reader_skip(struct lsearch_reader *r, struct str key)
+{
+    while (r->piece_at < r->piece_len) {
+        const char *line = r->piece + r->piece_at;
+        size_t left = r->piece_len - r->piece_at;
+        const char *nl = memchr(line, '\n', left);
+
+        /* A quoted key may look different; what is not whole goes on in the next piece. */
+        if (nl == NULL || *line == '"' || begins_with(line, left, key))
+            return;
+        r->piece_at += (size_t)(nl - line) + 1;
+    }
+}
+
 /* ---- entries ---- */
 
 /* One escape of a quoted string after its backslash (manual 6.17); *s is moved past it.
@@ -200,6 +225,11 @@ static enum rc finish(struct lookup_call *call, const struct lsearch_reader *r,
     return RC_DEFER;
 }
 
+static enum rc key_equal(struct lookup_call *call, struct str key)
+{
+    return str_ieq(key, str_from(call->key)) ? RC_OK : RC_FAIL;
+}
+
 static enum rc scan(struct lookup_call *call, key_test *test)
 {
     struct lsearch_reader r;
@@ -220,17 +250,14 @@ static enum rc scan(struct lookup_call *call, key_test *test)
             call->result = read_data(call, &r, &k);
         } else {
             arena_reset(scratch, m);
+            if (test == key_equal)
+                lsearch_reader_skip(&r, str_from(call->key));
         }
     }
     rc = finish(call, &r, rc);
     arena_destroy(&scratch);
     arena_destroy(&a);
     return rc;
-}
-
-static enum rc key_equal(struct lookup_call *call, struct str key)
-{
-    return str_ieq(key, str_from(call->key)) ? RC_OK : RC_FAIL;
 }
 
 /* The entry at one offset of the index, if its key is the one wanted. */

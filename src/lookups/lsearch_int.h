@@ -40,6 +40,9 @@ void lsearch_reader_init(struct lsearch_reader *r, struct arena *a, const struct
 /* False at the end of the file or when reading failed. */
 bool lsearch_reader_next(struct lsearch_reader *r) MUST_USE;
 
+/* Past the lines in memory that cannot begin an entry with this key. */
+void lsearch_reader_skip(struct lsearch_reader *r, struct str key);
+
 /* A line that begins an entry: its key (unquoted) and the text behind the key. */
 struct lsearch_key {
     struct str key;

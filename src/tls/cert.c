@@ -3,9 +3,6 @@
 #include <limits.h>
 #include <string.h>
 
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
 
 #include "base/arena.h"
 #include "base/base64.h"
@@ -13,6 +10,7 @@
 #include "base/ctype.h"
 #include "base/digest.h"
 #include "base/list.h"
+#include "base/openssl.h"
 #include "base/table.h"
 #include "base/tod.h"
 

@@ -2,12 +2,10 @@
 
 #include <string.h>
 
-#include <openssl/err.h>
-#include <openssl/x509_vfy.h>
-#include <openssl/x509v3.h>
 
 #include "base/arena.h"
 #include "base/ctype.h"
+#include "base/openssl.h"
 
 enum { REBUILDS_MAX = 8 };
 

@@ -2,13 +2,12 @@
 
 #include <string.h>
 
-#include <openssl/err.h>
-#include <openssl/x509v3.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/ip.h"
 #include "base/list.h"
+#include "base/openssl.h"
 #include "tls_certname.h"
 
 enum { NAMES_MAX = 256, NAMES_SHOWN = 10, WANTED_TEXT_MAX = 2048 };

@@ -1,8 +1,7 @@
 #include "tls/tls_int.h"
 
-#include <openssl/err.h>
-#include <openssl/x509v3.h>
 
+#include "base/openssl.h"
 #include "dns.h"
 
 enum { USAGE_TA = 2, USAGE_EE = 3 };

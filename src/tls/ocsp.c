@@ -1,7 +1,6 @@
 #include "tls/tls_int.h"
+#include "base/openssl.h"
 
-#include <openssl/err.h>
-#include <openssl/ocsp.h>
 
 enum { CLOCK_SKEW = 300, MAX_AGE = -1 };
 

@@ -3,15 +3,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include <openssl/core_names.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
 
 #include "base/arena.h"
 #include "base/ctype.h"
 #include "base/list.h"
+#include "base/openssl.h"
 #include "base/table.h"
 
 enum { SELF_SIGNED_LIFE = 2 * 3600 };

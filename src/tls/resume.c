@@ -4,13 +4,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include <openssl/x509.h>
 
 #include "base/arena.h"
 #include "base/base64.h"
 #include "base/buf.h"
 #include "base/debug.h"
 #include "base/digest.h"
+#include "base/openssl.h"
 #include "base/tod.h"
 #include "base/wire.h"
 #include "exim.h"

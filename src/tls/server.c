@@ -2,9 +2,9 @@
 
 #include <string.h>
 
-#include <openssl/err.h>
 
 #include "base/arena.h"
+#include "base/openssl.h"
 
 enum { SESSION_TICKETS = 2 };
 

@@ -2,11 +2,10 @@
 
 #include <string.h>
 
-#include <openssl/ocsp.h>
-#include <openssl/pem.h>
 
 #include "base/arena.h"
 #include "base/list.h"
+#include "base/openssl.h"
 #include "base/str.h"
 
 enum { STAPLES_MAX = 8 };

@@ -8,9 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <openssl/ssl.h>
-
 #include "base/err.h"
+#include "base/openssl.h"
 #include "base/str.h"
 #include "dns.h"
 #include "session.h"

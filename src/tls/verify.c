@@ -1,9 +1,8 @@
 #include "tls/tls_int.h"
 
-#include <openssl/err.h>
-#include <openssl/x509_vfy.h>
 
 #include "base/arena.h"
+#include "base/openssl.h"
 
 /* Where the verdict hangs on an SSL. OpenSSL hands out the index once a process. */
 static int verdict_index(void)

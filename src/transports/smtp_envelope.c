@@ -1,11 +1,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include <idn2.h>
 
 #include "address.h"
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/idn2.h"
 #include "base/tod.h"
 #include "config/config.h"
 #include "exim.h"
@@ -94,11 +94,11 @@ static const char *to_ascii(struct arena *a, const char *address)
         return address;
     if (domain == NULL || has_8bit(arena_strndup(a, address, (size_t)(domain - address))))
         return NULL;
-    if (idn2_to_ascii_8z(domain + 1, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK)
+    if (idn2()->to_ascii_8z(domain + 1, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK)
         return NULL;
     const char *out = arena_printf(a, "%.*s@%s", (int)(domain - address), address, ascii);
 
-    idn2_free(ascii);
+    idn2()->free(ascii);
     return out;
 }
 
