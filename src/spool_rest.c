@@ -42,10 +42,10 @@ static enum spool_rc load_touched(struct exim *e, struct message *m, uint64_t pl
 
     if ((state & WAL_RESTING) != 0 &&
         spool_find(m->arena, e, spool_input, m->id, "-H") != NULL) {
-        wal_gone(e->wal, place, m->id);
-        return wal_sync_all(e->wal)
-                   ? SPOOL_GONE
-                   : (err_sys(err, m->arena, errno, "log of the spool"), SPOOL_ERROR);
+        if (wal_gone(e->wal, place, m->id) && wal_sync_all(e->wal))
+            return SPOOL_GONE;
+        err_sys(err, m->arena, errno, "log of the spool");
+        return SPOOL_ERROR;
     }
     if ((state & WAL_JOURNALED) == 0)
         return SPOOL_OK;
@@ -76,7 +76,8 @@ static enum spool_rc read_logged(struct exim *e, struct message *m, uint64_t pla
     unsigned state = wal_state(e->wal, place);
     struct wal_record r;
     struct err why = { 0 };
-    enum spool_rc rc = read_record(e, m, place, &r, err);
+    /* gone: since it was asked for, by whoever had the lock; the record may still be there */
+    enum spool_rc rc = state == 0 ? SPOOL_GONE : read_record(e, m, place, &r, err);
 
     if (rc != SPOOL_OK)
         return rc;
@@ -118,7 +119,8 @@ bool spool_journal_logged(struct exim *e, struct message *m, struct str lines)
 
 void spool_leave_log(struct exim *e, struct message *m)
 {
-    wal_gone(e->wal, m->place, m->id);
+    if (!wal_gone(e->wal, m->place, m->id))
+        wal_forget(e->wal, m->place); /* it was delivered: not again before a crash */
     wal_unlock(e->wal, m->place);
     m->place = 0;
 }
@@ -178,7 +180,8 @@ static bool make_files(struct exim *e, struct arena *a, struct message *m,
 }
 
 /* The log says so durably before anybody can take the files away: it would bring the
- * message back. */
+ * message back. Where it cannot be told, the message stays in it, to be looked for in its
+ * files first. */
 bool spool_rest(struct exim *e, struct message *m, struct err *err)
 {
     if (m->place == 0)
@@ -186,9 +189,12 @@ bool spool_rest(struct exim *e, struct message *m, struct err *err)
     struct arena *a = arena_new("spool rest");
 
     wal_mark(e->wal, m->place, WAL_RESTING);
-    bool ok = make_files(e, a, m, err);
+    bool ok = make_files(e, a, m, err) &&
+              (wal_gone(e->wal, m->place, m->id) ||
+               err_sys(err, m->arena, errno, "cannot write the log of the spool"));
     if (ok) {
-        spool_leave_log(e, m);
+        wal_unlock(e->wal, m->place);
+        m->place = 0;
         ok = wal_sync_all(e->wal) ||
              err_sys(err, m->arena, errno, "cannot sync the log of the spool");
         spool_put_notes(e, m);
@@ -273,7 +279,17 @@ static bool recover_all(struct exim *e, struct arena *a, int fd, struct err *err
                            "cannot bring %s from the log of the spool to its files", id);
     }
     const char *path = arena_printf(a, "%s/wal", e->config->spool_directory);
-    return unlink(path) == 0 || err_sys(err, e->arena, errno, "cannot remove %s", path);
+    return (unlink(path) == 0 && spool_sync_dir(e, path)) ||
+           err_sys(err, e->arena, errno, "cannot remove %s", path);
+}
+
+/* Somebody else may have recovered it since it was opened: what has the name now is not
+ * ours. */
+static bool is_left_behind(int fd)
+{
+    struct stat st;
+
+    return flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 && st.st_nlink > 0;
 }
 
 bool spool_recover(struct exim *e, struct err *err)
@@ -284,7 +300,7 @@ bool spool_recover(struct exim *e, struct err *err)
 
     if (fd < 0 && e->wal == NULL && errno != ENOENT && errno != EACCES)
         ok = err_sys(err, e->arena, errno, "cannot open the log of the spool");
-    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) /* else a daemon has it */
+    if (fd >= 0 && is_left_behind(fd)) /* else a daemon has it */
         ok = recover_all(e, a, fd, err);
     if (fd >= 0)
         (void)fd_close(fd);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -86,25 +87,47 @@ int wal_open(const struct exim *e, struct arena *a, int flags)
                    flags | O_NOFOLLOW, SPOOL_MODE);
 }
 
+/* Its name is to be on the disk before a message is. */
 static bool owned_and_locked(const struct exim *e, int fd)
 {
     struct stat st;
 
     if (flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &st) < 0)
         return false;
-    if (st.st_size != 0) {
-        errno = EEXIST;
+    if (st.st_nlink == 0 || st.st_size != 0) {
+        errno = st.st_nlink == 0 ? EWOULDBLOCK : EEXIST;
         return false;
     }
-    return geteuid() != 0 || fchown(fd, e->config->exim_uid, e->config->exim_gid) == 0;
+    return (geteuid() != 0 ||
+            fchown(fd, e->config->exim_uid, e->config->exim_gid) == 0) &&
+           (e->config->main.disable_fsync || fd_sync_dir(e->config->spool_directory));
+}
+
+/* A command that looks for a log left behind may hold the new one for a moment. */
+static int make_file(const struct exim *e)
+{
+    enum { TRIES = 10, PAUSE_MS = 20 };
+
+    for (int i = 0;; i++) {
+        int fd = wal_open(e, e->arena, O_RDWR | O_CREAT);
+
+        if (fd < 0 || owned_and_locked(e, fd))
+            return fd;
+        int why = errno;
+        (void)fd_close(fd);
+        errno = why;
+        if (why != EWOULDBLOCK || i == TRIES)
+            return -1;
+        (void)poll(NULL, 0, PAUSE_MS);
+    }
 }
 
 struct wal *wal_create(struct exim *e, struct err *err)
 {
-    int fd = wal_open(e, e->arena, O_RDWR | O_CREAT);
-    struct shared *s = NULL;
+    int fd = make_file(e);
+    struct shared *s = fd < 0 ? NULL : share();
 
-    if (fd < 0 || !owned_and_locked(e, fd) || (s = share()) == NULL) {
+    if (s == NULL) {
         err_sys(err, e->arena, errno, "cannot make %s/wal", e->config->spool_directory);
         if (fd >= 0)
             (void)fd_close(fd);
@@ -139,7 +162,7 @@ static void recount_segment(struct shared *s, uint64_t segment)
  * that are not what the states say. */
 static void recount(struct shared *s)
 {
-    for (uint64_t segment = s->first; segment <= segment_of(s->end); segment++)
+    for (uint64_t segment = s->first; segment <= segment_of(s->end - 1); segment++)
         recount_segment(s, segment);
 }
 
@@ -234,7 +257,13 @@ uint64_t wal_append(struct wal *w, const struct wal_record *r)
     return lsn;
 }
 
-void wal_gone(struct wal *w, uint64_t lsn, const char *id)
+static void forget_locked(struct shared *s, uint64_t lsn)
+{
+    if (atomic_exchange(&s->state[unit_of(lsn)], 0) != 0)
+        s->live[segment_of(lsn) % WAL_SEGMENTS]--;
+}
+
+bool wal_gone(struct wal *w, uint64_t lsn, const char *id)
 {
     struct wal_record r = { .kind = WAL_GONE, .of = lsn };
     struct wal_header h;
@@ -243,21 +272,33 @@ void wal_gone(struct wal *w, uint64_t lsn, const char *id)
     memcpy(r.id, id, sizeof(r.id));
     wal_header_fill(&h, &r, 0);
     enter_append(s);
-    uint64_t at = append_locked(w, &r, &h);
-    (void)at; /* without the record it may come back after a crash, no worse */
-    if (atomic_exchange(&s->state[unit_of(lsn)], 0) != 0)
-        s->live[segment_of(lsn) % WAL_SEGMENTS]--;
+    bool said = append_locked(w, &r, &h) != 0;
+    int why = errno;
+    if (said)
+        forget_locked(s, lsn);
     leave_append(s);
+    errno = why;
+    return said;
+}
+
+void wal_forget(struct wal *w, uint64_t lsn)
+{
+    enter_append(w->s);
+    forget_locked(w->s, lsn);
+    leave_append(w->s);
 }
 
 /* ---- syncing: whoever comes first does it for all who appended before ---- */
 
 /* After a failed sync nobody knows what is on the disk: what comes now starts a new
- * segment, which is read whatever the one before looks like. */
+ * segment, which is read whatever the one before looks like. In a full ring it waits for
+ * one. */
 static void give_up_segment(struct shared *s)
 {
     enter_append(s);
-    (void)next_segment(s, segment_of(s->end) + 1, WAL_GONE);
+    uint64_t next = segment_of(s->end - 1) + 1;
+    if (!next_segment(s, next, WAL_GONE))
+        s->end = next * WAL_SEGMENT;
     leave_append(s);
 }
 
@@ -315,7 +356,9 @@ bool wal_sync_all(struct wal *w)
 /* Is the record of that lsn still where it was? */
 static bool is_current(const struct wal *w, uint64_t lsn)
 {
-    return lsn < w->s->end && segment_of(lsn) + WAL_SEGMENTS > segment_of(w->s->end);
+    uint64_t end = w->s->end;
+
+    return lsn < end && segment_of(lsn) + WAL_SEGMENTS > segment_of(end - 1);
 }
 
 unsigned wal_state(const struct wal *w, uint64_t lsn)
@@ -377,6 +420,11 @@ bool wal_read(struct wal *w, struct arena *a, uint64_t lsn, struct wal_record *o
 uint64_t wal_end(const struct wal *w)
 {
     return w->s->end;
+}
+
+uint64_t wal_synced(const struct wal *w)
+{
+    return w->s->synced;
 }
 
 bool wal_next_live(struct wal *w, uint64_t *lsn, uint64_t end, char id[MSGID_LEN + 1])

@@ -57,8 +57,10 @@ uint64_t wal_append(struct wal *w, const struct wal_record *r) MUST_USE;
 bool wal_sync(struct wal *w, uint64_t lsn) MUST_USE;
 bool wal_sync_all(struct wal *w) MUST_USE; /* whatever was appended until now */
 /* The message is not here any more. Not synced: after a power failure it may come back.
- */
-void wal_gone(struct wal *w, uint64_t lsn, const char *id);
+ * False: the log could not be told (errno), nothing has changed. */
+bool wal_gone(struct wal *w, uint64_t lsn, const char *id) MUST_USE;
+/* No process sees it any more; after a crash it comes back. */
+void wal_forget(struct wal *w, uint64_t lsn);
 
 enum wal_state {
     WAL_LIVE = 1,
@@ -76,6 +78,7 @@ bool wal_read(struct wal *w, struct arena *a, uint64_t lsn,
               struct wal_record *out) MUST_USE;
 uint64_t
 wal_end(const struct wal *w); /* the lsn that the next record will have, or more */
+uint64_t wal_synced(const struct wal *w); /* the same of what is on the disk */
 /* The next live message at or after *lsn and before end (start with 0, go on with *lsn +
  * 1): its id; false: no more. */
 bool wal_next_live(struct wal *w, uint64_t *lsn, uint64_t end,

@@ -160,7 +160,8 @@ static enum logged commit_to_log(struct spool_writer *w, struct message *m,
     if (!wal_sync(wal, lsn)) {
         int why = errno;
 
-        wal_gone(wal, lsn, m->id);
+        if (!wal_gone(wal, lsn, m->id))
+            wal_forget(wal, lsn);
         errno = why;
         (void)latch(w, err, "cannot sync the log of the spool for");
         return LOG_FAILED;

@@ -16,6 +16,7 @@
 #include "daemon/daemon_int.h"
 #include "exim.h"
 #include "priv.h"
+#include "spool_wal.h"
 #include "version.h"
 
 enum { ROLE_ACCEPTOR, ROLE_QUEUE, ROLES };
@@ -335,5 +336,7 @@ int daemon_broker(struct daemon *d)
         handle_signals(&s);
         stop_queue_when_last(&s);
     } while (!s.stopping || anyone_left(&s));
+    if (s.daemon->exim->wal != NULL)
+        wal_remove(s.daemon->exim, s.daemon->exim->wal);
     return EXIT_SUCCESS;
 }

@@ -202,11 +202,8 @@ static void loop(struct queue_role *q, const sigset_t *during_wait)
             queue_runs_serve(q);
         while (queue_runs_end_if_done(q));
     }
-    if (!q->retired) {
+    if (!q->retired)
         daemon_control_remove(q->exim);
-        if (q->exim->wal != NULL)
-            wal_remove(q->exim, q->exim->wal);
-    }
     queue_pool_close(q->pool);
 }
 

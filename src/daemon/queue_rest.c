@@ -21,13 +21,13 @@ static void find_unheard(struct queue_role *q)
     struct wal *w = q->exim->wal;
     struct ipc_notice n = { .what = IPC_NOTICE_DELIVER };
 
+    /* Stopping: the senders have ended, and what they said was read. */
     if (q->stopping)
-        q->heard_of =
-            wal_end(w); /* the senders have ended, and what they said was read */
+        q->heard_of = wal_end(w);
     for (n.place = 0; wal_next_live(w, &n.place, q->heard_of, n.id); n.place++)
         if (queue_index_find(q->index, n.id) == NULL)
             queue_line_notice(q, &n);
-    q->heard_of = wal_end(w);
+    q->heard_of = wal_synced(w); /* after it: may still be refused */
 }
 
 /* Those that wait for nothing get their files. False: there are more. */

@@ -109,12 +109,15 @@ bool queue_runs_take_stock(struct queue_role *q, struct arena *a,
 void queue_runs_start(struct queue_role *q)
 {
     struct queue_span *r = &q->run;
+    struct err err = { 0 };
 
     q->next_run_ms += q->daemon->options->queue_interval * 1000;
     if (r->arena != NULL)
         return; /* the last one is still busy with the same messages */
     struct arena *a = arena_new("queue run");
     spool_clean(q->exim);
+    if (!spool_recover(q->exim, &err)) /* the log of a daemon whose last process ended late */
+        log_write(q->exim->log, LOG_MAIN | LOG_PANIC, NULL, "queue: %s", err.msg);
     r->select = queue_select_new(a, q->exim, run_options(q));
     if (r->select == NULL || !queue_runs_take_stock(q, a, &r->list, &r->count)) {
         r->count = 0;

@@ -1,12 +1,16 @@
 /* link: base spool spool_in spool_out spool_tree spool_fields spool_file spool_write spool_scan spool_rest spool_wal spool_wal_read message header parse_rfc2047 */
+/* wrap: fcntl flock pwritev fdatasync */
 #include "spool_wal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +21,62 @@
 #include "message.h"
 #include "spool.h"
 #include "unit.h"
+
+/* What another process does between two calls of ours. */
+static void (*before_lock)(void *), *before_lock_arg;
+static int write_error, sync_error;
+
+static void once(void)
+{
+    void (*f)(void *) = before_lock;
+
+    before_lock = NULL;
+    if (f != NULL)
+        f(before_lock_arg);
+}
+
+int __real_fcntl(int fd, int cmd, ...);
+int __wrap_fcntl(int fd, int cmd, ...);
+int __real_flock(int fd, int how);
+int __wrap_flock(int fd, int how);
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+ssize_t __real_pwritev(int fd, const struct iovec *v, int n, off_t at);
+ssize_t __wrap_pwritev(int fd, const struct iovec *v, int n, off_t at);
+
+int __wrap_fcntl(int fd, int cmd, ...)
+{
+    va_list ap;
+
+    va_start(ap, cmd);
+    void *arg = va_arg(ap, void *);
+    va_end(ap);
+    if (cmd == F_SETLK)
+        once();
+    return __real_fcntl(fd, cmd, arg);
+}
+
+int __wrap_flock(int fd, int how)
+{
+    once();
+    return __real_flock(fd, how);
+}
+
+ssize_t __wrap_pwritev(int fd, const struct iovec *v, int n, off_t at)
+{
+    if (write_error == 0)
+        return __real_pwritev(fd, v, n, at);
+    errno = write_error;
+    return -1;
+}
+
+int __wrap_fdatasync(int fd)
+{
+    if (sync_error == 0)
+        return __real_fdatasync(fd);
+    errno = sync_error;
+    return -1;
+}
 
 struct place {
     char dir[64];
@@ -73,7 +133,7 @@ static uint64_t add(struct place *p, const char *id, const char *head, size_t bo
 
 static const char *number(int i)
 {
-    static char id[17];
+    static char id[32];
 
     (void)snprintf(id, sizeof(id), "1aaaaa-%06d-00", i);
     return id;
@@ -97,7 +157,7 @@ static void what_is_appended_can_be_read(void **state)
     assert_false(wal_read(w, p->exim.arena, a + 64, &r));
     assert_false(wal_read(w, p->exim.arena, b + 4096, &r));
     assert_int_equal(wal_state(w, a), WAL_LIVE);
-    wal_gone(w, a, number(1));
+    assert_true(wal_gone(w, a, number(1)));
     assert_int_equal(wal_state(w, a), 0);
     assert_int_equal(wal_state(w, b), WAL_LIVE);
     close_place(p);
@@ -115,18 +175,18 @@ static void the_ring_goes_round_and_stops_before_what_is_live(void **state)
         uint64_t lsn = add(p, number(i), "h", WAL_DATA_MAX - 100);
         assert_true(lsn > last);
         last = lsn;
-        wal_gone(w, lsn, number(i));
+        assert_true(wal_gone(w, lsn, number(i)));
     }
     held = add(p, number(i++), "held", 10);
     assert_true(held != 0);
     int more = 0;
     while ((last = add(p, number(i + more), "h", WAL_DATA_MAX - 100)) != 0) {
-        wal_gone(w, last, number(i + more));
+        assert_true(wal_gone(w, last, number(i + more)));
         assert_true(++more < WAL_SEGMENTS * 17);
     }
     assert_int_equal(errno, ENOSPC);
     assert_int_equal(wal_state(w, held), WAL_LIVE);
-    wal_gone(w, held, number(i - 1)); /* there is room for this always */
+    assert_true(wal_gone(w, held, number(i - 1))); /* there is room for this always */
     assert_true(add(p, number(0), "h", WAL_DATA_MAX - 100) != 0);
     close_place(p);
 }
@@ -152,8 +212,8 @@ static void live_ones_are_found(void **state)
     (void)state;
     for (int i = 0; i < 5; i++)
         at[i] = add(p, number(i), "h", 5000);
-    wal_gone(w, at[1], number(1));
-    wal_gone(w, at[4], number(4));
+    assert_true(wal_gone(w, at[1], number(1)));
+    assert_true(wal_gone(w, at[4], number(4)));
     for (; wal_next_live(w, &lsn, wal_end(w), id); lsn++, found++)
         assert_true(strcmp(id, number(1)) != 0 && strcmp(id, number(4)) != 0);
     assert_int_equal(found, 3);
@@ -174,7 +234,7 @@ static void a_process_that_is_killed_does_no_harm(void **state)
             for (;;) {
                 uint64_t lsn = add(p, number(i), "h", 3000);
                 if (lsn != 0 && wal_sync(p->exim.wal, lsn))
-                    wal_gone(p->exim.wal, lsn, number(i));
+                    assert_true(wal_gone(p->exim.wal, lsn, number(i)));
             }
         }
         (void)usleep(2000);
@@ -183,7 +243,7 @@ static void a_process_that_is_killed_does_no_harm(void **state)
         uint64_t lsn = add(p, number(100 + i), "after", 10);
         assert_true(lsn != 0 && wal_sync(p->exim.wal, lsn));
         assert_int_equal(wal_state(p->exim.wal, lsn), WAL_LIVE);
-        wal_gone(p->exim.wal, lsn, number(100 + i));
+        assert_true(wal_gone(p->exim.wal, lsn, number(100 + i)));
     }
     close_place(p);
 }
@@ -376,6 +436,109 @@ static void a_torn_record_ends_its_segment(void **state)
     close_place(p);
 }
 
+/* ---- what others do meanwhile, and failures ---- */
+
+static struct message *of_other;
+static void deliver_elsewhere(void *arg)
+{
+    struct place *p = arg;
+
+    assert_true(wal_gone(p->exim.wal, of_other->place, of_other->id));
+}
+
+static void what_another_has_just_delivered_is_gone(void **state)
+{
+    struct place *p = open_place();
+    struct message *m;
+    struct err err = { 0 };
+
+    (void)state;
+    of_other = commit(p, "a@x.test");
+    before_lock = deliver_elsewhere;
+    before_lock_arg = p;
+    assert_int_equal(spool_load(&p->exim, of_other->id, of_other->place, &m, &err), SPOOL_GONE);
+    message_free(&of_other);
+    close_place(p);
+}
+
+static void start_another_daemon(void *arg)
+{
+    const struct place *p = arg;
+    char path[80];
+
+    (void)snprintf(path, sizeof(path), "%s/wal", p->dir);
+    assert_int_equal(unlink(path), 0);
+    int fd = fd_open(path, O_WRONLY | O_CREAT, 0600);
+    assert_true(fd >= 0 && fd_write_all(fd, "new", 3));
+    (void)fd_close(fd);
+}
+
+static void what_another_has_just_recovered_is_left_alone(void **state)
+{
+    struct place *p = open_place();
+    struct message *m = commit(p, "a@x.test");
+    struct err err = { 0 };
+    char path[80];
+
+    (void)state;
+    crash(p);
+    before_lock = start_another_daemon;
+    before_lock_arg = p;
+    assert_true(spool_recover(&p->exim, &err));
+    assert_false(has_file(p, m->id, "-H"));
+    (void)snprintf(path, sizeof(path), "%s/wal", p->dir);
+    assert_int_equal(access(path, F_OK), 0);
+    message_free(&m);
+    close_place(p);
+}
+
+static void a_log_that_cannot_be_told_is_told_later(void **state)
+{
+    struct place *p = open_place();
+    struct message *m = commit(p, "a@x.test"), *again = load(p, m);
+    struct err err = { 0 };
+
+    (void)state;
+    write_error = ENOSPC;
+    assert_false(spool_rest(&p->exim, again, &err));
+    assert_true(has_file(p, m->id, "-H"));
+    assert_true((wal_state(p->exim.wal, m->place) & WAL_LIVE) != 0);
+    spool_release(&p->exim, again);
+    message_free(&again);
+    write_error = 0;
+    again = load(p, m); /* from its files */
+    assert_int_equal(again->place, 0);
+    assert_int_equal(wal_state(p->exim.wal, m->place), 0);
+    message_free(&again);
+    message_free(&m);
+    close_place(p);
+}
+
+static void a_full_ring_whose_sync_fails_keeps_what_it_has(void **state)
+{
+    struct place *p = open_place();
+    struct message *m = commit(p, "a@x.test");
+    static char bytes[WAL_DATA_MAX];
+    struct wal_record r = { .kind = WAL_JOURNAL, .of = m->place, .head = { bytes, sizeof(bytes) } };
+    uint64_t lsn, last = 0;
+
+    (void)state;
+    memcpy(r.id, m->id, sizeof(r.id));
+    while ((lsn = wal_append(p->exim.wal, &r)) != 0)
+        last = lsn;
+    sync_error = EIO;
+    assert_false(wal_sync(p->exim.wal, last));
+    sync_error = 0;
+    assert_int_equal(wal_state(p->exim.wal, m->place), WAL_LIVE);
+    assert_int_equal(wal_append(p->exim.wal, &r), 0); /* nothing comes after what may be torn */
+    assert_true(wal_sync_all(p->exim.wal) || errno == EIO);
+    wal_forget(p->exim.wal, m->place);
+    lsn = add(p, number(1), "h", 10);
+    assert_true(lsn % WAL_SEGMENT == 0 && wal_sync(p->exim.wal, lsn));
+    message_free(&m);
+    close_place(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -390,6 +553,10 @@ int main(void)
         cmocka_unit_test(a_crash_brings_what_is_live_to_files),
         cmocka_unit_test(nobody_recovers_from_a_daemon_that_lives),
         cmocka_unit_test(a_torn_record_ends_its_segment),
+        UNIT_TEST(what_another_has_just_delivered_is_gone),
+        UNIT_TEST(what_another_has_just_recovered_is_left_alone),
+        UNIT_TEST(a_log_that_cannot_be_told_is_told_later),
+        UNIT_TEST(a_full_ring_whose_sync_fails_keeps_what_it_has),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
