@@ -61,6 +61,7 @@ enum ipc_notice_what {
     IPC_NOTICE_KEEP,
     IPC_NOTICE_CHANGED,
     IPC_NOTICE_REST, /* somebody wants its files */
+    IPC_NOTICE_LOCAL, /* deliver, but remote addresses are only routed: queue_only_file = smtp... */
     IPC_NOTICE_COUNT
 };
 struct ipc_notice {

@@ -34,6 +34,8 @@ int queue_run(struct exim *e, const struct queue_run_options *o);
 /* After a message was accepted, when e->queue_fd is the way to the daemon's queue: gives up the lock
  * and tells it. deliver: now; else it waits for a queue run. False: nobody there listens. */
 bool queue_notify(struct exim *e, struct message *m, bool deliver);
+/* The same where remote addresses wait for a queue run. */
+bool queue_notify_local(struct exim *e, struct message *m);
 /* For a process that works on files: a message that is in the log of the spool only gets its files, from the
  * daemon, or here when there is none. Returns when it has, or is seen to be delivered, or after some seconds. */
 void queue_settle(struct exim *e, const char *id);

@@ -23,12 +23,22 @@ static bool tell(struct exim *e, const char *id, enum ipc_notice_what what,
     return ipc_send(e->queue_fd, &r, -1);
 }
 
-bool queue_notify(struct exim *e, struct message *m, bool deliver)
+static bool hand_over(struct exim *e, struct message *m, enum ipc_notice_what what)
 {
     if (e->queue_fd < 0)
         return false;
     spool_unlock(m);
-    return tell(e, m->id, deliver ? IPC_NOTICE_DELIVER : IPC_NOTICE_KEEP, m->place);
+    return tell(e, m->id, what, m->place);
+}
+
+bool queue_notify(struct exim *e, struct message *m, bool deliver)
+{
+    return hand_over(e, m, deliver ? IPC_NOTICE_DELIVER : IPC_NOTICE_KEEP);
+}
+
+bool queue_notify_local(struct exim *e, struct message *m)
+{
+    return hand_over(e, m, IPC_NOTICE_LOCAL);
 }
 
 static bool is_in_log(struct exim *e, const char *id)

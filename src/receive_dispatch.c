@@ -145,8 +145,8 @@ void receive_dispatch(struct session *s, struct message *m,
     if (m->frozen_at != 0 && !m->freeze_no_tell) /* control = freeze */
         deliver_tell_frozen(e, m, NULL);
     enum when when = m->frozen_at != 0 ? WHEN_LATER : decide(s, m, o);
-    if (e->queue_fd >= 0 && when != WHEN_LOCAL_NOW && !o->foreground &&
-        queue_notify(e, m, when == WHEN_NOW))
+    if (e->queue_fd >= 0 && !o->foreground &&
+        (when == WHEN_LOCAL_NOW ? queue_notify_local(e, m) : queue_notify(e, m, when == WHEN_NOW)))
         return;
     struct err err = { 0 };
     if (!spool_rest(e, m, &err)) { /* durable all the same: the queue finds it */

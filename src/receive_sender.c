@@ -163,8 +163,6 @@ static void fix_local(struct receive *r, const char *prefix)
     if (from_is(r, prefix, who))
         return;
     add_sender(r, prefix, who);
-    if (*r->m->sender != '\0')
-        r->m->sender = who;
 }
 
 void receive_sender_fix(struct receive *r)

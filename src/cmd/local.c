@@ -58,7 +58,8 @@ struct session *local_session(struct exim *e, const struct cmd_line *c)
 }
 
 /* Anybody may send with a null sender; another one must be allowed. */
-static bool may_set(struct exim *e, struct arena *a, const char *sender)
+static bool may_set(struct exim *e, struct arena *a, const struct cmd_line *c,
+                    const char *sender)
 {
     struct expand_ctx ctx;
 
@@ -66,9 +67,14 @@ static bool may_set(struct exim *e, struct arena *a, const char *sender)
         return true;
     if (e->config->main.untrusted_set_sender == NULL)
         return false;
+    struct session *s = local_session(e, c); /* $sender_ident */
+
     expand_ctx_init(&ctx, e, a);
-    return match_address(&ctx, e->config->main.untrusted_set_sender, sender, true,
-                         NULL) == RC_OK;
+    ctx.session = s;
+    bool allowed = match_address(&ctx, e->config->main.untrusted_set_sender, sender, true,
+                                 NULL) == RC_OK;
+    session_free(&s);
+    return allowed;
 }
 
 bool local_sender(struct exim *e, struct arena *a, const struct cmd_line *c,
@@ -95,7 +101,7 @@ bool local_sender(struct exim *e, struct arena *a, const struct cmd_line *c,
         p.domain != NULL || *p.address == '\0' || c->no_qualify
             ? p.address
             : arena_printf(a, "%s@%s", p.address, e->config->qualify_domain);
-    if (may_set(e, a, full))
+    if (may_set(e, a, c, full))
         *sender = full;
     return true;
 }

@@ -55,7 +55,9 @@ void queue_line_notice(struct queue_role *q, const struct ipc_notice *n)
         m->place = n->place;
     switch (n->what) {
     case IPC_NOTICE_DELIVER:
+    case IPC_NOTICE_LOCAL:
         m->due = 0;
+        m->local = n->what == IPC_NOTICE_LOCAL;
         queue_line_add(q, m);
         break;
     case IPC_NOTICE_CHANGED:
@@ -110,6 +112,7 @@ void queue_line_report(void *arg, const struct ipc_report *r, bool crashed)
     } else {
         m->place = 0; /* it has files now */
         m->locked = 0;
+        m->local = m->local && again;
         m->frozen = r->rc == DELIVER_FROZEN && !changed;
         m->due = changed ? 0 : (time_t)r->next_try;
     }
@@ -165,7 +168,7 @@ void queue_line_serve(struct queue_role *q)
         struct queue_entry *m = next_in_line(q);
 
         bool rest = m->rest && m->place != 0;
-        if (!queue_line_hand_out(q, m, rest ? IPC_REST : 0, false)) {
+        if (!queue_line_hand_out(q, m, rest ? IPC_REST : m->local ? IPC_QUEUE_SMTP : 0, false)) {
             queue_line_add(q, m);
             m->since_ms = now + QUEUE_GROW_MS;
             return;

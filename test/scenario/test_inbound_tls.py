@@ -260,3 +260,40 @@ def test_stapling_both_ways(daemon, site, ca):
             sender.run("-odf", "-f", "<>", "bob@here.test", input="Subject: x\n\nbody\n")
             assert wanted in sender.mainlog(), sender.mainlog()
     dns.close()
+
+
+TLS_AUTH = """tls_certificate = {server}
+tls_verify_certificates = {ca}
+tls_try_verify_hosts = *
+begin authenticators
+cert:
+  driver = tls
+  server_param = ${certextract {subj_altname,mail,>:}{$tls_in_peercert}}
+  server_param2 = two
+  server_condition = ${if and{{eq{$tls_in_certificate_verified}{1}}{match{$auth1}{^bob@}}{eq{$auth2}{two}}}}
+  server_set_id = $auth1
+plain:
+  driver = plaintext
+  public_name = PLAIN
+  server_prompts = :
+  server_condition = true
+"""
+
+
+def test_the_tls_authenticator_takes_a_certificate_for_a_login(daemon, ca, tmp_path):
+    server, stranger = ca.leaf("tlsauth", ["mail.here.test"]), Authority(tmp_path, "stranger")
+    certs = {"bob": ca.leaf("bob", ["email:bob@here.test"], cn="bob"), "eve": ca.leaf("eve", ["email:eve@here.test"], cn="eve"),
+             "forged": stranger.leaf("bob", ["email:bob@here.test"], cn="bob"), None: None}
+    with daemon(TLS_AUTH.replace("{server}", str(server)).replace("{ca}", str(ca.cert))) as e:
+        for who, cert in certs.items():
+            s = connect(e)
+            s.ok("EHLO x.test")
+            s.ok("STARTTLS")
+            s.sock = client(ca, cert=cert).wrap_socket(s.sock, server_hostname="mail.here.test")
+            s.buffer = b""
+            offered = s.ok("EHLO x.test")
+            assert ("AUTH PLAIN" in offered) == (who != "bob"), offered
+            s.message(f"{who}@b.test", ["joe@here.test"])
+            s.cmd("QUIT")
+            line = e.wait_log(f"<= {who}@b.test .*")[0]
+            assert (" A=cert:bob@here.test" in line) == (who == "bob") and (" P=esmtpsa" in line) == (who == "bob"), line

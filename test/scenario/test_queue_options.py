@@ -6,7 +6,9 @@ import re
 import time
 
 import pytest
+from exim import wait_until
 from sink import Sink
+from smtp import Smtp
 
 CONFIG = """
 qualify_domain = here.test
@@ -185,3 +187,31 @@ def test_debugging_output_names_the_selector_of_a_line(make):
     p = e.run("-d-all+deliver", "-q")
     assert re.search(r"LOG: queue_run MAIN\n.* Start queue run", p.stderr), p.stderr
     assert "queue_run" not in e.mainlog()
+
+
+# -- queue_only_file --
+
+
+def test_a_file_makes_remote_deliveries_wait_whoever_brings_the_message(make, tmp_path):
+    sink = Sink()
+    wait = tmp_path / "wait"
+    wait.write_text("")
+    e = make(main=f"queue_only_file = smtp{wait}\nacl_smtp_rcpt = accept", sink=sink.port)
+    with e:
+        with Smtp(e.port) as s:
+            s.ok("EHLO x")
+            s.message("a@b.test", ["joe@here.test", "joe@there.test"])
+            s.quit()
+        e.wait_log("=> joe <joe@here.test>")
+        wait_until(lambda: e.queue())
+        assert sink.connections == 0 and "joe@there.test" in e.run("-bp").stdout
+        wait.unlink()
+        with Smtp(e.port) as s:
+            s.ok("EHLO x")
+            s.message("a@b.test", ["jim@there.test"])
+            s.quit()
+        e.wait_log("=> jim@there.test")
+        e.run("-q")
+        e.wait_log("=> joe@there.test")
+        assert e.mainlog().count("=> joe <joe@here.test>") == 1
+    sink.close()

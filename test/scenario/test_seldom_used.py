@@ -232,6 +232,15 @@ def test_once_answers_each_sender_once(make):
     assert log.count("  To: a@here.test\n") == 1 and log.count("  previously sent to a@here.test\n") == 1
 
 
+def test_a_full_once_file_forgets_who_was_answered_first(make):
+    e = answering(make, "once_file_size = 60")
+    for sender in ("a@here.test", "a@here.test", "b@here.test", "c@here.test", "d@here.test", "a@here.test", "d@here.test"):
+        write_to_away(e, sender)
+    e.run("-q")
+    assert [len(e.maildir(f"mail/{x}")) for x in "abcd"] == [2, 1, 1, 1]
+    assert 0 < (e.dir / "once").stat().st_size <= 60
+
+
 def test_once_repeat_of_nothing_is_never_over(make):
     e = answering(make, "once_repeat = 1s\n  never_mail = b@here.test")
     write_to_away(e)
@@ -378,3 +387,31 @@ def test_lmtp_answers_for_each_recipient(make):
     said = (e.dir / "said").read_text()
     assert said.startswith("LHLO mail.here.test\nMAIL FROM:<joe@here.test>") and "\n..dot\n.\n" in said
     assert "unknown" in e.wait_mail("mail/joe")[0]
+
+
+def test_lmtp_talks_to_a_socket_too(make):
+    e = make(routers="boxes:\n  driver = accept\n  domains = box.test\n  transport = boxes\n",
+             transports="boxes:\n  driver = lmtp\n  socket = {dir}/$domain.sock\n  user = nobody\n  batch_max = 10\n"
+                        "  batch_id = $domain\n")
+    (e.dir / "lmtp.py").write_text(LMTP)
+    args = ["-odf", "-f", "joe@here.test", "one@box.test", "full@box.test"]
+    e.run(*args, input="Subject: x\n\n.dot\n")
+    assert re.search(r"== one@box.test R=boxes T=boxes defer \(\d+\): .*box.test.sock", e.mainlog()), e.mainlog()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(e.dir / "box.test.sock"))
+        (e.dir / "box.test.sock").chmod(0o777)
+        listener.listen()
+
+        def serve():
+            sock, _ = listener.accept()
+            with sock:
+                subprocess.run(["/usr/bin/python3", e.dir / "lmtp.py", e.dir / "said"], stdin=sock, stdout=sock)
+
+        server = threading.Thread(target=serve, daemon=True)
+        server.start()
+        e.run("-qf")
+        server.join(20)
+    log = e.mainlog()
+    assert re.search(r'[=-]> one <one@box.test> R=boxes T=boxes', log), log
+    assert re.search(r"== full@box.test R=boxes T=boxes defer .*452 full", log), log
+    assert (e.dir / "said").read_text().startswith("LHLO mail.here.test\nMAIL FROM:<joe@here.test>")
