@@ -90,8 +90,6 @@ static void set_options(struct exim *e, struct cmd_line *c, int control)
 
     o->foreground = false;
     o->background = true;
-    o->queue_only = o->queue_only || o->queue_smtp;
-    o->queue_smtp = false;
     o->no_delivery = o->no_delivery && (e->real_uid == 0 || e->real_uid == e->config->exim_uid);
     if (o->receive_timeout == 0 && e->config->main.receive_timeout == 0)
         o->receive_timeout = INPUT_SECONDS;

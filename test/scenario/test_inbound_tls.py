@@ -9,6 +9,7 @@ import time
 import pytest
 
 from certs import Authority
+from exim import wait_until
 from smtp import Smtp
 
 CONFIG = """
@@ -156,7 +157,7 @@ def test_the_acceptor_reads_a_new_certificate_for_all(daemon, ca, tmp_path):
     e.start("-d+tls+pid")
     readers = lambda: re.findall(r"^ *(\d+) TLS: reads /", (e.dir / "stderr").read_text(), re.M)  # noqa: E731
     try:
-        acceptor, = readers()
+        acceptor, = wait_until(readers)
         talk(e, client(ca))
         assert readers() == [acceptor]
         shutil.copy(ca.leaf("renewed2", ["mail.here.test", "new.test"]), place)

@@ -88,6 +88,11 @@ def test_a_message_arrives_as_its_senders(running):
     running.e.wait_log(rf"<= {USER}@here.test U={USER} P=local S=\d+ for joe@here.test$")
 
 
+def test_what_is_local_is_delivered_when_remote_recipients_wait(running):
+    assert running.send("-odqs", "joe@here.test", input="Subject: now\n\nbody\n") == (0, "", "")
+    assert "Subject: now" in running.e.wait_mail("mail/joe")[0]
+
+
 def test_recipients_of_the_header_and_the_end_by_closing(running):
     assert running.send("-t", "-i", input="To: a@here.test, b@here.test\nBcc: c@here.test\n\none\n.\ntwo\n")[0] == 0
     for name in "abc":
