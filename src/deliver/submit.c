@@ -57,16 +57,17 @@ static void log_arrival(struct exim *e, struct message *m, const char *parent_id
               m->sender[0] == '\0' ? "<>" : m->sender, ref, m->originator_login, (long long)m->message_size);
 }
 
-static void count_body(struct message *m, struct str body)
+/* Lines of the body, and the longest of all. */
+static void count_lines(struct message *m, struct str text, size_t body)
 {
     size_t longest = 0, line = 0;
 
-    for (size_t i = 0; i < body.len; i++) {
-        if (body.p[i] != '\n') {
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.p[i] != '\n') {
             line++;
             continue;
         }
-        m->body_linecount++;
+        m->body_linecount += i >= body;
         longest = line > longest ? line : longest;
         line = 0;
     }
@@ -158,7 +159,7 @@ bool deliver_submit_commit(struct submission *s, struct str text, struct err *er
     bool ok = false;
 
     add_trace(s->exim, m, s->recipients, s->recipient_count);
-    count_body(m, (struct str){ text.p + body, text.len - body });
+    count_lines(m, text, body);
     m->message_size = (int64_t)(m->headers.bytes + 1 + text.len - body);
     s->writer = NULL;
     if (spool_write(w, text.p + body, text.len - body, &why))

@@ -215,3 +215,14 @@ def test_a_file_makes_remote_deliveries_wait_whoever_brings_the_message(make, tm
         e.wait_log("=> joe@there.test")
         assert e.mainlog().count("=> joe <joe@here.test>") == 1
     sink.close()
+
+
+# -- the longest line --
+
+
+@pytest.mark.parametrize("text,longest", [("Subject: x\n\nabc\n", 10), ("Subject: x\n\n" + "y" * 29 + "\nz\n", 29),
+                                          ("Subject: x\n" + " c" * 17 + "\n\na\n", 34), ("Subject: x\n\n" + "y" * 19, 19)])
+def test_the_spool_has_the_length_of_the_longest_line(make, text, longest):
+    e = make()
+    id = queued(e, text=text)
+    assert f"\n-max_received_linelength {longest}\n" in (e.dir / f"spool/input/{id}-H").read_text()
