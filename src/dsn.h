@@ -39,6 +39,7 @@ struct dsn_recipient {
     enum dsn_outcome outcome;
     const char *action;     /* failed delayed delivered relayed expanded */
     const char *status;     /* "5.1.1" */
+    const char *remote_recipient; /* what RCPT said to remote_mta, if it is another address; or NULL */
     const char *remote_mta, *diagnostic, *diagnostic_type; /* "smtp" or "X-local" */
     time_t last_attempt, will_retry_until;
     const char *text;       /* for the human part: reason lines */

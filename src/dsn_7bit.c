@@ -70,34 +70,84 @@ static void add_header(struct seven *s, const struct header *h)
 
 /* ---- parts ---- */
 
-static void add_status_line(struct seven *s, struct str line)
+/* Where a field was folded there is nothing, or what the fold stood for. */
+static const char *unfold(struct arena *a, struct str field, const char *fold)
 {
-    static const char *const addresses[] = { "Final-Recipient: utf-8;", "Original-Recipient: utf-8;" };
-    const char *text = str_dup(s->a, line);
+    struct buf b = buf_init(a, field.len + 1);
+
+    for (size_t i = 0; i < field.len; i++) {
+        if (field.p[i] != '\n') {
+            buf_add_char(&b, field.p[i]);
+            continue;
+        }
+        buf_add_cstr(&b, fold);
+        i++;
+    }
+    return buf_cstr(&b);
+}
+
+static void add_status_address(struct seven *s, struct str name, struct str value)
+{
+    const char *p = parse_unitext_encode(s->a, unfold(s->a, value, ""));
+
+    buf_printf(s->out, "%.*s%.*s", (int)name.len, name.p, LINE_HARD, p);
+    for (size_t at = LINE_HARD; at < strlen(p); at += LINE_HARD)
+        buf_printf(s->out, "\n %.*s", LINE_HARD, p + at);
+    buf_add_char(s->out, '\n');
+}
+
+/* Its text in encoded words, after the language tag. */
+static void add_localized(struct seven *s, struct str field)
+{
+    const char *text = unfold(s->a, field, " "), *semi = strchr(text, ';');
+    size_t tag = semi == NULL ? strlen(text) : (size_t)(semi - text) + 1;
+    const char *words = parse_rfc2047_encode(s->a, str_dup(s->a, str_trim(str_from(text + tag))), "utf-8", true);
+
+    buf_printf(s->out, "%.*s %s\n", (int)tag, text, words);
+}
+
+static void add_status_field(struct seven *s, struct str field)
+{
+    static const char *const addresses[] = { "Final-Recipient: utf-8;", "Original-Recipient: utf-8;",
+                                             "SMTP-Remote-Recipient: utf-8;" };
+    const char *text = str_dup(s->a, field);
 
     for (size_t i = 0; i < ARRAY_LEN(addresses); i++)
         if (cstr_istarts(text, addresses[i])) {
             size_t n = strlen(addresses[i]);
-            const char *p = parse_unitext_encode(s->a, text + n);
-            buf_printf(s->out, "%.*s%.*s", (int)n, text, LINE_HARD, p);
-            for (size_t at = LINE_HARD; at < strlen(p); at += LINE_HARD)
-                buf_printf(s->out, "\n %.*s", LINE_HARD, p + at);
-            buf_add_char(s->out, '\n');
+            add_status_address(s, (struct str){ field.p, n }, (struct str){ field.p + n, field.len - n });
             return;
         }
-    add_ascii(s, line, false);
+    if (cstr_istarts(text, "Localized-Diagnostic:") && dsn_has_8bit(field.p, field.len)) {
+        add_localized(s, field);
+        return;
+    }
+    add_ascii(s, field, false);
     buf_add_char(s->out, '\n');
+}
+
+/* A line and those that continue it. */
+static size_t field_length(struct str content)
+{
+    size_t n = 0;
+
+    do {
+        const char *nl = memchr(content.p + n, '\n', content.len - n);
+        if (nl == NULL)
+            return content.len;
+        n = (size_t)(nl - content.p) + 1;
+    } while (n < content.len && content.p[n] == ' ');
+    return n;
 }
 
 static void add_status(struct seven *s, struct str content)
 {
     buf_add_cstr(s->out, "Content-type: message/delivery-status\n\n");
     while (content.len > 0) {
-        const char *nl = memchr(content.p, '\n', content.len);
-        size_t n = nl == NULL ? content.len : (size_t)(nl - content.p);
-        add_status_line(s, (struct str){ content.p, n });
-        content.p += n + (nl != NULL);
-        content.len -= n + (nl != NULL);
+        size_t n = field_length(content);
+        add_status_field(s, (struct str){ content.p, content.p[n - 1] == '\n' ? n - 1 : n });
+        content.p += n;
+        content.len -= n;
     }
 }
 

@@ -92,6 +92,15 @@ static void fill_remote(struct dsn_recipient *r, const struct address *addr)
     }
 }
 
+/* A reason without it is hard to understand where an alias or a list led on. Success never shows where. */
+static const char *remote_recipient(const struct dsn_recipient *r, const struct address *addr)
+{
+    bool said = r->remote_mta != NULL && r->diagnostic_type != NULL && strcmp(r->diagnostic_type, "smtp") == 0;
+    bool success = r->outcome != DSN_FAILED && r->outcome != DSN_DELAYED;
+
+    return !said || success || addr->parent == NULL || strcmp(addr->address, r->final) == 0 ? NULL : addr->address;
+}
+
 static const char *reason_text(const struct address *addr)
 {
     const struct addr_result *r = &addr->result;
@@ -106,7 +115,7 @@ static const char *reason_text(const struct address *addr)
 /* Words of others about a hidden address may name it, and so may the host that has it. */
 static void hide(struct dsn_recipient *r)
 {
-    r->remote_mta = r->diagnostic = r->diagnostic_type = NULL;
+    r->remote_mta = r->diagnostic = r->diagnostic_type = r->remote_recipient = NULL;
     if (r->outcome == DSN_FAILED || r->outcome == DSN_DELAYED)
         r->text = r->outcome == DSN_FAILED ? "delivery failed after forwarding" : "delivery is delayed after forwarding";
 }
@@ -134,6 +143,7 @@ static struct dsn_item *new_item(struct delivery *d, struct address *addr, enum 
         .log_id = d->message->id,
     };
     fill_remote(&i->record, addr);
+    i->record.remote_recipient = remote_recipient(&i->record, addr);
     if (addr->flags & ADDR_HIDE_CHILD)
         hide(&i->record);
     return i;

@@ -115,7 +115,8 @@ static const char *date(struct expand_ctx *ctx, time_t t)
     return tod_print(ctx->arena, TOD_FULL, (struct timespec){ .tv_sec = t });
 }
 
-/* RFC 6533: in UTF-8; a report in ASCII has it in encoded words. */
+/* RFC 6533: language tag and text, next to the diagnostic that it is about; in UTF-8, or in encoded words where the
+ * report is in ASCII. */
 static void add_localized(struct expand_ctx *ctx, struct buf *out, const struct dsn_report *r,
                           const struct dsn_recipient *rec)
 {
@@ -125,7 +126,16 @@ static void add_localized(struct expand_ctx *ctx, struct buf *out, const struct 
     if (text != NULL && !r->utf8)
         text = parse_rfc2047_encode(ctx->arena, cstr_printable(ctx->arena, text, true), "utf-8", true);
     if (text != NULL)
-        add_field(out, r->utf8, "Localized-Diagnostic", NULL, text);
+        add_field(out, r->utf8, "Localized-Diagnostic", dsn_language_tag(r->language), text);
+}
+
+static void add_diagnostic(struct expand_ctx *ctx, struct buf *out, const struct dsn_report *r,
+                           const struct dsn_recipient *rec)
+{
+    if (rec->diagnostic == NULL)
+        return;
+    add_field(out, r->utf8, "Diagnostic-Code", rec->diagnostic_type, rec->diagnostic);
+    add_localized(ctx, out, r, rec);
 }
 
 static void add_recipient(struct expand_ctx *ctx, struct buf *out, const struct dsn_report *r,
@@ -140,15 +150,15 @@ static void add_recipient(struct expand_ctx *ctx, struct buf *out, const struct 
                                                 ? rec->status : dsn_status_default(rec->outcome));
     if (rec->remote_mta != NULL)
         add_field(out, r->utf8, "Remote-MTA", "dns", rec->remote_mta);
-    if (rec->diagnostic != NULL)
-        add_field(out, r->utf8, "Diagnostic-Code", rec->diagnostic_type, rec->diagnostic);
+    add_diagnostic(ctx, out, r, rec);
     if (rec->last_attempt != 0)
         add_field(out, r->utf8, "Last-Attempt-Date", NULL, date(ctx, rec->last_attempt));
     if (rec->log_id != NULL)
         add_field(out, r->utf8, "Final-Log-ID", NULL, rec->log_id);
     if (rec->will_retry_until != 0 && r->kind == DSN_REPORT_DELAY)
         add_field(out, r->utf8, "Will-Retry-Until", NULL, date(ctx, rec->will_retry_until));
-    add_localized(ctx, out, r, rec);
+    if (rec->remote_recipient != NULL) /* an extension field: after those of RFC 3464 */
+        add_address(ctx, out, r->utf8, "SMTP-Remote-Recipient", rec->remote_recipient);
 }
 
 void dsn_status_print(struct expand_ctx *ctx, const struct dsn_report *r, struct buf *out)

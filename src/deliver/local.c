@@ -12,6 +12,7 @@
 #include "message.h"
 #include "retry.h"
 #include "route.h"
+#include "transports/envelope.h"
 #include "transports/transport.h"
 
 /* ---- who delivers (manual chapter 23): transport, then router, then exim itself ---- */
@@ -147,6 +148,8 @@ static bool may_join(struct delivery *d, struct address *first, struct address *
     if (next->transport != t || !deliver_same_headers(first, next) ||
         first->uid_set != next->uid_set || first->uid != next->uid ||
         first->gid != next->gid || ((first->flags | next->flags) & ADDR_PIPE_FILE_REPLY))
+        return false;
+    if ((t->driver->flags & TRANSPORT_DSN) && envelope_passes_dsn(first) != envelope_passes_dsn(next))
         return false;
     if (t->batch_id != NULL) {
         const char *x = batch_id(d, first), *y = batch_id(d, next);

@@ -11,6 +11,7 @@
 
 #include "address.h"
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/ctype.h"
 #include "base/fd.h"
 #include "base/proc.h"
@@ -24,8 +25,9 @@
 #include "smtp/client.h"
 #include "transports/bsmtp.h"
 #include "transports/command.h"
+#include "transports/envelope.h"
 
-enum { QUIT_MS = 2000 };
+enum { QUIT_MS = 2000, COMMAND_MAX = 4096 };
 
 struct lmtp {
     struct transport base;
@@ -54,7 +56,7 @@ struct lmtp_run {
     struct arena *arena;
     struct client client;
     pid_t pid; /* of the command; 0: none */
-    bool dsn;
+    bool dsn, utf8, downconvert;
 };
 
 static bool lmtp_check(struct transport *base, const struct config *cfg, struct arena *a, struct err *err)
@@ -214,42 +216,54 @@ static bool expect(struct lmtp_run *run, int class, const char *after)
     return false;
 }
 
-/* ---- RFC 3461 ---- */
+/* ---- the envelope ---- */
 
-static bool passes_dsn(const struct lmtp_run *run, const struct address *addr)
+/* Nothing that is not ASCII goes where SMTPUTF8 is not offered (RFC 6531); domains may be made ASCII if
+ * control = utf8_downconvert says so. */
+static bool choose_utf8(struct lmtp_run *run)
 {
-    return run->dsn && !addr->dsn_null_from_list && (addr->dsn_flags & DSN_LASTHOP) == 0;
+    if (!envelope_needs_utf8(run->call))
+        return true;
+    run->utf8 = (run->client.caps.set & CLIENT_SMTPUTF8) != 0;
+    run->downconvert = !run->utf8 && run->call->message->utf8_downconvert;
+    if (run->utf8 || run->downconvert)
+        return true;
+    (void)fail(run, RC_FAIL, ERR_UTF8FWD, "5.6.7", "utf8 support required but not offered for forwarding");
+    say_quit(run);
+    return false;
 }
 
+static const char *wire_address(const struct lmtp_run *run, const char *address)
+{
+    return run->downconvert ? envelope_to_ascii(run->arena, address) : address;
+}
+
+/* NULL: all addresses have their result. */
 static const char *mail_command(struct lmtp_run *run)
 {
-    const struct message *m = run->call->message;
-    const char *ret = m->dsn_ret == DSN_RET_FULL ? " RET=FULL" : m->dsn_ret == DSN_RET_HDRS ? " RET=HDRS" : "";
-    const char *envid = m->dsn_envid;
+    const char *sender = wire_address(run, run->call->return_path);
+    struct buf b = buf_init(run->arena, COMMAND_MAX);
 
-    if (!passes_dsn(run, run->call->addrs))
-        return arena_printf(run->arena, "MAIL FROM:<%s>", run->call->return_path);
-    return arena_printf(run->arena, "MAIL FROM:<%s>%s%s%s", run->call->return_path, ret, envid == NULL ? "" : " ENVID=",
-                        envid == NULL ? "" : envid);
-}
-
-static const char *notify_words(struct arena *a, unsigned flags)
-{
-    const char *words = arena_printf(a, "%s%s%s%s", flags & DSN_NEVER ? ",NEVER" : "", flags & DSN_SUCCESS ? ",SUCCESS" : "",
-                                     flags & DSN_FAILURE ? ",FAILURE" : "", flags & DSN_DELAY ? ",DELAY" : "");
-
-    return words[0] == '\0' ? "" : arena_printf(a, " NOTIFY=%s", words + 1);
+    if (sender == NULL) {
+        (void)fail(run, RC_FAIL, ERR_UTF8FWD, "5.6.7", "the sender address cannot be converted to ASCII");
+        say_quit(run);
+        return NULL;
+    }
+    buf_printf(&b, "MAIL FROM:<%s>%s", sender, run->utf8 ? " SMTPUTF8" : "");
+    if (run->dsn && envelope_passes_dsn(run->call->addrs))
+        envelope_add_mail_dsn(&b, run->call->message);
+    return buf_cstr(&b);
 }
 
 static const char *rcpt_parameters(struct lmtp_run *run, const struct address *addr)
 {
-    bool quota = run->t->ignore_quota && (run->client.caps.set & CLIENT_IGNOREQUOTA);
-    const char *text = quota ? " IGNOREQUOTA" : "";
+    struct buf b = buf_init(run->arena, COMMAND_MAX);
 
-    if (!passes_dsn(run, addr))
-        return text;
-    return arena_printf(run->arena, "%s%s%s%s", text, notify_words(run->arena, addr->dsn_flags),
-                        addr->dsn_orcpt == NULL ? "" : " ORCPT=", addr->dsn_orcpt == NULL ? "" : addr->dsn_orcpt);
+    if (run->t->ignore_quota && (run->client.caps.set & CLIENT_IGNOREQUOTA))
+        buf_add_cstr(&b, " IGNOREQUOTA");
+    if (run->dsn && envelope_passes_dsn(addr))
+        envelope_add_rcpt_dsn(run->arena, &b, addr, run->utf8);
+    return buf_cstr(&b);
 }
 
 /* ---- the conversation ---- */
@@ -273,8 +287,14 @@ static bool say_recipients(struct lmtp_run *run, size_t *accepted)
 {
     *accepted = 0;
     for (struct address *addr = run->call->addrs; addr != NULL; addr = addr->next) {
-        const char *rcpt = arena_printf(run->arena, "RCPT TO:<%s>",
-                                        bsmtp_recipient(run->arena, addr, run->t->base.rcpt_include_affixes));
+        const char *wire =
+            wire_address(run, bsmtp_recipient(run->arena, addr, run->t->base.rcpt_include_affixes));
+        if (wire == NULL) {
+            addr->result = (struct addr_result){ .rc = RC_FAIL, .basic_errno = ERR_UTF8FWD, .status = "5.6.7",
+                                                 .message = "the recipient address cannot be converted to ASCII" };
+            continue;
+        }
+        const char *rcpt = arena_printf(run->arena, "RCPT TO:<%s>", wire);
         client_put(&run->client, "%s%s", rcpt, rcpt_parameters(run, addr));
         int code = client_read(&run->client, deadline(run));
         if (code == 0)
@@ -346,7 +366,7 @@ static void delivered(struct lmtp_run *run, struct address *addr)
     addr->confirmation = cstr_printable(run->arena, reply_text(run), true);
     addr->result = (struct addr_result){ .rc = RC_OK, .status = "2.0.0", .diagnostic = addr->confirmation };
     addr->remote_dsn = run->dsn;
-    addr->outcome = passes_dsn(run, addr) ? OUTCOME_PASSED_ON : OUTCOME_DELIVERED;
+    addr->outcome = run->dsn && envelope_passes_dsn(addr) ? OUTCOME_PASSED_ON : OUTCOME_DELIVERED;
 }
 
 /* RFC 2033: one reply for each recipient that was accepted, in order. */
@@ -376,9 +396,11 @@ static void talk(struct lmtp_run *run)
 {
     size_t accepted;
 
-    if (!say_hello(run))
+    if (!say_hello(run) || !choose_utf8(run))
         return;
     const char *mail = mail_command(run);
+    if (mail == NULL)
+        return;
     client_put(&run->client, "%s", mail);
     if (!expect(run, 2, mail) || !say_recipients(run, &accepted))
         return;
@@ -411,7 +433,7 @@ const struct transport_driver transport_lmtp = {
     .instance_size = sizeof(struct lmtp),
     .options = options,
     .option_count = ARRAY_LEN(options),
-    .flags = TRANSPORT_LOCAL,
+    .flags = TRANSPORT_LOCAL | TRANSPORT_DSN,
     .check = lmtp_check,
     .deliver = lmtp_deliver,
 };

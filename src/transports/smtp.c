@@ -26,6 +26,9 @@ static const struct option options[] = {
     OPTION_DOMAIN_LIST(T, dnssec_request_domains, NULL),
     OPTION_DOMAIN_LIST(T, dnssec_require_domains, NULL),
     OPTION_EXPAND(T, dscp, NULL),
+#ifdef EXPERIMENTAL_DSN
+    OPTION_BOOL(T, dsn_never_null_sender, false),
+#endif
     OPTION_STRING(T, fallback_hosts, NULL),
     OPTION_TIME(T, final_timeout, 600),
     OPTION_BOOL(T, gethostbyname, false),

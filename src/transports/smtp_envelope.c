@@ -1,30 +1,20 @@
 #include <errno.h>
 #include <string.h>
 
-
 #include "address.h"
 #include "base/arena.h"
 #include "base/buf.h"
-#include "base/idn2.h"
 #include "base/tod.h"
 #include "config/config.h"
 #include "exim.h"
-#include "header.h"
 #include "host.h"
 #include "match.h"
 #include "message.h"
 #include "parse.h"
+#include "transports/envelope.h"
 #include "transports/smtp_int.h"
 
 enum { COMMAND_MAX = 4096, PIPELINE_MAX = 32 * 1024 };
-
-static bool has_8bit(const char *s)
-{
-    for (; *s != '\0'; s++)
-        if ((unsigned char)*s >= 0x80)
-            return true;
-    return false;
-}
 
 /* ---- What may be used with this host ---- */
 static bool read_downconvert(struct smtp_transaction *tx)
@@ -38,21 +28,6 @@ static bool read_downconvert(struct smtp_transaction *tx)
     if (text != NULL && *text != '\0')
         tx->downconvert = strcmp(text, "1") == 0 || strcmp(text, "-1") == 0;
     return true;
-}
-
-static bool needs_utf8(const struct smtp_transaction *tx)
-{
-    if (!tx->call->message->smtputf8)
-        return false;
-    if (has_8bit(tx->call->return_path) || tx->call->message->report_of != NULL) /* its parts are not ASCII */
-        return true;
-    for (size_t i = 0; i < tx->count; i++)
-        if (has_8bit(tx->rcpts[i].addr->address))
-            return true;
-    for (const struct header *h = tx->call->message->headers.first; h != NULL; h = h->next)
-        if (has_8bit(h->text))
-            return true;
-    return false;
 }
 
 static bool read_extensions(struct smtp_transaction *tx)
@@ -73,7 +48,7 @@ static bool read_extensions(struct smtp_transaction *tx)
                    !tx->lmtp;
     tx->prdr = (caps & CLIENT_PRDR) != 0 && try_prdr && tx->count > 1 && !tx->lmtp;
     tx->dsn = (caps & CLIENT_DSN) != 0;
-    if (!needs_utf8(tx))
+    if (!envelope_needs_utf8(tx->call))
         return true;
     tx->utf8 = (caps & CLIENT_SMTPUTF8) != 0;
     if (tx->utf8 || tx->downconvert)
@@ -84,48 +59,12 @@ static bool read_extensions(struct smtp_transaction *tx)
     return false;
 }
 
-/* The domain as A-labels; the address itself when there is nothing to convert, NULL when it cannot be. */
-static const char *to_ascii(struct arena *a, const char *address)
-{
-    const char *domain = strrchr(address, '@');
-    char *ascii = NULL;
-
-    if (!has_8bit(address))
-        return address;
-    if (domain == NULL || has_8bit(arena_strndup(a, address, (size_t)(domain - address))))
-        return NULL;
-    if (idn2()->to_ascii_8z(domain + 1, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK)
-        return NULL;
-    const char *out = arena_printf(a, "%.*s@%s", (int)(domain - address), address, ascii);
-
-    idn2()->free(ascii);
-    return out;
-}
-
 static const char *wire_address(struct smtp_transaction *tx, const char *address)
 {
-    return !tx->utf8 && tx->downconvert ? to_ascii(tx->at->arena, address) : address;
+    return !tx->utf8 && tx->downconvert ? envelope_to_ascii(tx->at->arena, address) : address;
 }
 
 /* ---- MAIL ---- */
-/* Does the recipient's DSN request travel on? (features.txt; RFC 3461 5.2) */
-static bool passes_dsn(const struct address *addr)
-{
-    return !addr->dsn_null_from_list && (addr->dsn_flags & DSN_LASTHOP) == 0;
-}
-
-static void add_dsn(struct smtp_transaction *tx, struct buf *b)
-{
-    const struct message *m = tx->call->message;
-
-    if (!tx->dsn || !passes_dsn(tx->rcpts[0].addr))
-        return;
-    if (m->dsn_ret != DSN_RET_NONE)
-        buf_printf(b, " RET=%s", m->dsn_ret == DSN_RET_FULL ? "FULL" : "HDRS");
-    if (m->dsn_envid != NULL)
-        buf_printf(b, " ENVID=%s", m->dsn_envid);
-}
-
 static bool add_auth(struct smtp_transaction *tx, struct buf *b)
 {
     struct smtp_attempt *at = tx->at;
@@ -149,7 +88,7 @@ bool smtp_envelope_build(struct smtp_transaction *tx)
 
     if (!read_extensions(tx))
         return false;
-    const char *sender = wire_address(tx, tx->call->return_path);
+    const char *sender = wire_address(tx, tx->return_path);
 
     if (sender == NULL)
         return smtp_fault_set(at, SMTP_SCOPE_MESSAGE, RC_FAIL, ERR_UTF8FWD,
@@ -162,7 +101,8 @@ bool smtp_envelope_build(struct smtp_transaction *tx)
         buf_add_cstr(&b, " PRDR");
     if (tx->utf8)
         buf_add_cstr(&b, " SMTPUTF8");
-    add_dsn(tx, &b);
+    if (tx->dsn && envelope_passes_dsn(tx->rcpts[0].addr))
+        envelope_add_mail_dsn(&b, tx->call->message);
     if (!add_auth(tx, &b))
         return false;
     if (b.full)
@@ -188,38 +128,9 @@ static const char *bare_address(struct smtp_transaction *tx, const struct addres
     return arena_printf(tx->at->arena, "%.*s%s", (int)(len - prefix - suffix), addr->address + prefix, at_sign);
 }
 
-static void add_notify(struct buf *b, unsigned flags)
-{
-    static const struct {
-        unsigned flag;
-        const char *word;
-    } words[] = { { DSN_NEVER, "NEVER" }, { DSN_SUCCESS, "SUCCESS" }, { DSN_FAILURE, "FAILURE" }, { DSN_DELAY, "DELAY" } };
-    const char *before = " NOTIFY=";
-
-    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-        if ((flags & words[i].flag) == 0)
-            continue;
-        buf_printf(b, "%s%s", before, words[i].word);
-        before = ",";
-    }
-}
-
 const char *smtp_envelope_rcpt(struct smtp_transaction *tx, const struct address *addr)
 {
     return bare_address(tx, addr);
-}
-
-/* As it came; in the ASCII form of RFC 6533 where nothing else may be sent. */
-static const char *wire_orcpt(struct smtp_transaction *tx, const char *orcpt)
-{
-    const char *semi = strchr(orcpt, ';'), *plain;
-
-    if (tx->utf8 || !has_8bit(orcpt) || semi == NULL)
-        return orcpt;
-    plain = parse_unitext_decode(tx->at->arena, semi + 1, true);
-    return plain == NULL ? orcpt
-                         : arena_printf(tx->at->arena, "%.*s;%s", (int)(semi - orcpt), orcpt,
-                                        parse_unitext_encode(tx->at->arena, plain));
 }
 
 static void put_rcpt(struct smtp_transaction *tx, const struct address *addr, const char *wire)
@@ -227,11 +138,8 @@ static void put_rcpt(struct smtp_transaction *tx, const struct address *addr, co
     struct buf b = buf_init(tx->at->arena, COMMAND_MAX);
 
     buf_printf(&b, "RCPT TO:<%s>", wire);
-    if (tx->dsn && passes_dsn(addr)) {
-        add_notify(&b, addr->dsn_flags & DSN_NOTIFY_MASK);
-        if (addr->dsn_orcpt != NULL)
-            buf_printf(&b, " ORCPT=%s", wire_orcpt(tx, addr->dsn_orcpt));
-    }
+    if (tx->dsn && envelope_passes_dsn(addr))
+        envelope_add_rcpt_dsn(tx->at->arena, &b, addr, tx->utf8);
     if (tx->lmtp && tx->at->t->lmtp_ignore_quota && (tx->client->caps.set & CLIENT_IGNOREQUOTA) != 0)
         buf_add_cstr(&b, " IGNOREQUOTA");
     client_put(tx->client, "%s", buf_cstr(&b));

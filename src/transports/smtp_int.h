@@ -22,7 +22,7 @@ struct smtp_transport {
     const struct expr *authenticated_sender;
     long command_timeout, connect_timeout, connection_max_messages, data_timeout;
     const struct expr *dane_require_tls_ciphers;
-    bool delay_after_cutoff, dns_qualify_single, dns_search_parents;
+    bool delay_after_cutoff, dns_qualify_single, dns_search_parents, dsn_never_null_sender;
     const struct match_list *dnssec_request_domains, *dnssec_require_domains;
     const struct expr *dscp;
     const char *fallback_hosts;
@@ -159,6 +159,7 @@ struct smtp_transaction {
     struct smtp_attempt *at;
     struct transport_call *call;
     struct client *client;
+    const char *return_path; /* the call's, or empty for recipients with NOTIFY=NEVER */
     struct smtp_rcpt *rcpts;
     size_t count, answered, accepted;
     bool pipelining, chunking, prdr, dsn, utf8, downconvert, lmtp;

@@ -6,19 +6,35 @@
 #include "host.h"
 #include "message.h"
 #include "retry.h"
+#include "transports/envelope.h"
 #include "transports/smtp_int.h"
 
-static struct smtp_transaction begin(struct smtp_attempt *at, struct transport_call *call, struct address *list)
+static bool is_never(const struct address *a)
 {
-    struct smtp_transaction tx = { .at = at, .call = call, .client = &at->conn->client };
+    return (a->dsn_flags & DSN_NEVER) != 0;
+}
 
-    for (struct address *a = list; a != NULL; a = a->next)
-        tx.count++;
-    tx.rcpts = arena_new_array(at->arena, struct smtp_rcpt, tx.count);
+/* Which recipients a transaction is for. */
+enum part { PART_ALL, PART_NEVER, PART_OTHERS };
+
+static bool belongs(const struct address *a, enum part part)
+{
+    return part == PART_ALL || is_never(a) == (part == PART_NEVER);
+}
+
+static struct smtp_transaction begin(struct smtp_attempt *at, struct transport_call *call, struct address *list,
+                                     enum part part)
+{
+    struct smtp_transaction tx = { .at = at, .call = call, .client = &at->conn->client,
+                                   .return_path = part == PART_NEVER ? "" : call->return_path };
     size_t i = 0;
 
     for (struct address *a = list; a != NULL; a = a->next)
-        tx.rcpts[i++].addr = a;
+        tx.count += belongs(a, part);
+    tx.rcpts = arena_new_array(at->arena, struct smtp_rcpt, tx.count);
+    for (struct address *a = list; a != NULL; a = a->next)
+        if (belongs(a, part))
+            tx.rcpts[i++].addr = a;
     return tx;
 }
 
@@ -71,9 +87,8 @@ static void deliver_one(struct smtp_transaction *tx, struct address *addr, const
                                          .remote_address = at->address,
                                          .remote_port = at->port,
                                          .diagnostic = addr->confirmation };
-    bool passes = !addr->dsn_null_from_list && (addr->dsn_flags & DSN_LASTHOP) == 0;
 
-    addr->outcome = tx->dsn && passes ? OUTCOME_PASSED_ON : OUTCOME_RELAYED;
+    addr->outcome = tx->dsn && envelope_passes_dsn(addr) ? OUTCOME_PASSED_ON : OUTCOME_RELAYED;
     addr->remote_dsn = tx->dsn;
     addr->host_used = at->host;
     addr->log_tls_cipher = s->cipher;
@@ -138,15 +153,15 @@ static bool run(struct smtp_transaction *tx)
     return false;
 }
 
-bool smtp_send_transaction(struct smtp_attempt *at, struct transport_call *call, struct address *list,
-                           bool *redo)
+static bool transact(struct smtp_attempt *at, struct transport_call *call, struct address *list, enum part part,
+                     bool *redo)
 {
-    struct smtp_transaction tx = begin(at, call, list);
+    struct smtp_transaction tx = begin(at, call, list, part);
 
     at->scope = SMTP_SCOPE_NONE;
     at->fault = (struct smtp_fault){ 0 };
-    for (struct address *a = list; a != NULL; a = a->next)
-        a->retry_key = NULL;
+    for (size_t i = 0; i < tx.count; i++)
+        tx.rcpts[i].addr->retry_key = NULL;
     bool ok = run(&tx);
 
     *redo = tx.redo;
@@ -170,4 +185,50 @@ bool smtp_send_transaction(struct smtp_attempt *at, struct transport_call *call,
         smtp_fault_log(at);
     note_retry(&tx);
     return tx.client->fault == CLIENT_OK && tx.client->code != 421;
+}
+
+/* Nobody may report on these recipients, and a host without DSN cannot be told so but by an empty sender
+ * (RFC 3461 5.2.2 c). */
+static bool sends_never_apart(const struct smtp_attempt *at, const struct transport_call *call,
+                              const struct address *list)
+{
+    const struct client *c = &at->conn->client;
+
+    if (!at->t->dsn_never_null_sender || call->return_path[0] == '\0' ||
+        (c->esmtp && (c->caps.set & CLIENT_DSN) != 0))
+        return false;
+    while (list != NULL && !is_never(list))
+        list = list->next;
+    return list != NULL;
+}
+
+/* The connection was lost after the first of two transactions. */
+static void fail_part(struct smtp_attempt *at, struct transport_call *call, struct address *list, enum part part)
+{
+    struct smtp_transaction tx = begin(at, call, list, part);
+
+    (void)smtp_fault_set(at, SMTP_SCOPE_HOST, RC_DEFER, ERR_SMTPCLOSED,
+                         "Remote host closed connection between two transactions");
+    smtp_send_settle(&tx);
+}
+
+bool smtp_send_transaction(struct smtp_attempt *at, struct transport_call *call, struct address *list,
+                           bool *redo)
+{
+    if (!sends_never_apart(at, call, list))
+        return transact(at, call, list, PART_ALL, redo);
+    struct address *others = list;
+
+    while (others != NULL && is_never(others))
+        others = others->next;
+    bool usable = transact(at, call, list, PART_NEVER, redo);
+
+    if (*redo || others == NULL)
+        return usable;
+    if (!usable) {
+        fail_part(at, call, list, PART_OTHERS);
+        return false;
+    }
+    at->reused = false; /* no second start from the beginning: some have the message */
+    return transact(at, call, list, PART_OTHERS, redo);
 }

@@ -87,7 +87,10 @@ struct transport_submission {
     const char *text; /* headers and body, "\n" line ends */
 };
 
-enum { TRANSPORT_LOCAL = 1 << 0 /* runs in an agent */ };
+enum {
+    TRANSPORT_LOCAL = 1 << 0, /* runs in an agent */
+    TRANSPORT_DSN = 1 << 1,   /* a local one that passes RET and ENVID on */
+};
 
 struct transport_driver {
     DRIVER_INFO;

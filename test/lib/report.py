@@ -7,7 +7,7 @@ import re
 
 MESSAGE_FIELDS = ["Original-Envelope-Id", "Reporting-MTA", "DSN-Gateway", "Received-From-MTA", "Arrival-Date"]
 RECIPIENT_FIELDS = ["Original-Recipient", "Final-Recipient", "Action", "Status", "Remote-MTA", "Diagnostic-Code",
-                    "Last-Attempt-Date", "Final-Log-ID", "Will-Retry-Until", "Localized-Diagnostic"]
+                    "Localized-Diagnostic", "Last-Attempt-Date", "Final-Log-ID", "Will-Retry-Until", "SMTP-Remote-Recipient"]
 
 
 class Report:
@@ -46,6 +46,9 @@ class Report:
             assert r["Action"] in ("failed", "delayed", "delivered", "relayed", "expanded"), r
             assert re.fullmatch(r"[245]\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})", r["Status"]), r
             assert ("Will-Retry-Until" in r) <= (r["Action"] == "delayed")
+            assert ("Localized-Diagnostic" in r) <= ("Diagnostic-Code" in r)
+            assert re.match(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*; \S", r.get("Localized-Diagnostic", "de; x")), r
+            assert ("SMTP-Remote-Recipient" in r) <= ("Remote-MTA" in r and r["Action"] in ("failed", "delayed")), r
 
     def _check_encoding(self, n, part):
         encoding, raw = part["Content-Transfer-Encoding"], self._raw_part(n)

@@ -1,5 +1,6 @@
 """An SMTP (or LMTP) server that records what it gets and answers as it is told."""
 
+import os
 import socket
 import threading
 
@@ -8,12 +9,18 @@ class Sink:
     """extensions: EHLO lines. answers: {"RCPT": fn(argument) -> reply} or {"DATA.": "451 no"}."""
 
     def __init__(self, extensions=("PIPELINING", "8BITMIME", "SIZE"), answers=None, lmtp=False, ehlo=True,
-                 context=None, name="sink.test"):
+                 context=None, name="sink.test", path=None):
         self.extensions, self.answers, self.lmtp, self.ehlo = list(extensions), answers or {}, lmtp, ehlo
         self.context, self.name = context, name
         self.messages, self.commands, self.connections = [], [], 0
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self.listener.getsockname()[1]
+        if path:  # a socket with a name
+            self.listener = socket.socket(socket.AF_UNIX)
+            self.listener.bind(str(path))
+            os.chmod(path, 0o666)
+            self.listener.listen(64)
+        else:
+            self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+            self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):

@@ -80,7 +80,7 @@ def test_failures_and_successes_are_worded_in_the_wanted_language(server):
     assert r.human.startswith("Ihre Nachricht an die folgenden Empf\u00e4nger\nkonnte von mail.here.test nicht zugestellt werden.\n\n")
     assert "nobody@here.test" in r.human and r.language == "de"
     group = r.one("nobody@here.test")
-    assert plain(group["Localized-Diagnostic"]) == "Diesen Empf\u00e4nger gibt es nicht." and group["Status"] == "5.1.1"
+    assert plain(group["Localized-Diagnostic"]) == "de; Diesen Empf\u00e4nger gibt es nicht." and group["Status"] == "5.1.1"
     assert group["Diagnostic-Code"] == "X-Exim; no such person"
     r = report(server, "Content-Language: de-CH\r\n", "one@here.test", "SUCCESS")
     assert plain(r.message["Subject"]) == "Zugestellt" and r.human.startswith("Zugestellt wurde an:\n")
