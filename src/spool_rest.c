@@ -186,6 +186,8 @@ bool spool_rest(struct exim *e, struct message *m, struct err *err)
 {
     if (m->place == 0)
         return true;
+    if (!wal_lock(e->wal, m->place)) /* one that came in this process: the queue found it first */
+        return err_set(err, m->arena, "another process delivers %s already", m->id);
     struct arena *a = arena_new("spool rest");
 
     wal_mark(e->wal, m->place, WAL_RESTING);
