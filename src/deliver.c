@@ -250,13 +250,18 @@ static void remove_malformed(struct exim *e, const char *id)
                   err.msg);
 }
 
+void deliver_log_locked(struct exim *e, const char *id)
+{
+    if (log_wants(e->log, L_skip_delivery))
+        log_write(e->log, LOG_MAIN | LOG_BY(skip_delivery), id,
+                  "Spool file is locked (another process is handling this message)");
+}
+
 static enum deliver_rc load_failed(struct exim *e, const char *id, enum spool_rc rc, const struct err *err)
 {
     switch (rc) {
     case SPOOL_LOCKED:
-        if (log_wants(e->log, L_skip_delivery))
-            log_write(e->log, LOG_MAIN | LOG_BY(skip_delivery), id,
-                      "Spool file is locked (another process is handling this message)");
+        deliver_log_locked(e, id);
         return DELIVER_LOCKED;
     case SPOOL_GONE:
         return DELIVER_GONE;

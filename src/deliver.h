@@ -44,6 +44,8 @@ struct deliver_report { /* for the queue process */
  * place: in the log of the spool, 0: it has files. */
 enum deliver_rc deliver_message(struct exim *e, const char *id, uint64_t place, const struct deliver_options *o,
                                 struct deliver_report *report);
+/* For a command whose message another process is delivering. */
+void deliver_log_locked(struct exim *e, const char *id);
 
 /* One run. Owned by deliver_message; visible to transports and to $variables. */
 struct delivery {

@@ -340,7 +340,10 @@ static int remove_message(struct exim *e, const char *id)
 
 int queue_operate(struct exim *e, enum queue_op op, const char *id, char *const *args, int nargs)
 {
-    queue_settle(e, id);
+    if (!queue_settle(e, id)) {
+        printf("Message %s is locked\n", id);
+        return EXIT_FAILURE;
+    }
     switch (op) {
     case QUEUE_VIEW_HEADERS:
     case QUEUE_VIEW_BODY:

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "base/attr.h"
 #include "base/err.h"
 
 struct arena;
@@ -37,8 +38,9 @@ bool queue_notify(struct exim *e, struct message *m, bool deliver);
 /* The same where remote addresses wait for a queue run. */
 bool queue_notify_local(struct exim *e, struct message *m);
 /* For a process that works on files: a message that is in the log of the spool only gets its files, from the
- * daemon, or here when there is none. Returns when it has, or is seen to be delivered, or after some seconds. */
-void queue_settle(struct exim *e, const char *id);
+ * daemon, or here when there is none. Returns when it has, or is seen to be delivered; false after some seconds: a
+ * delivery is under way. */
+bool queue_settle(struct exim *e, const char *id) MUST_USE;
 /* The message was changed by hand (thawed, edited ...): what is remembered of it is out of date. */
 void queue_notify_changed(struct exim *e, const char *id);
 

@@ -57,18 +57,22 @@ static bool is_in_log(struct exim *e, const char *id)
     return found;
 }
 
-void queue_settle(struct exim *e, const char *id)
+bool queue_settle(struct exim *e, const char *id)
 {
-    enum { STEP_MS = 20, PATIENCE_MS = 10 * 1000 };
+    enum { STEP_MS = 20, PATIENCE_MS = 5 * 1000 };
     struct err err = { 0 };
 
     if (!spool_recover(e, &err))
         log_write(e->log, LOG_MAIN | LOG_PANIC, NULL, "%s", err.msg);
-    if (!is_in_log(e, id) || !tell(e, id, IPC_NOTICE_REST, 0))
-        return;
-    for (int64_t end = tod_monotonic_ms() + PATIENCE_MS;
-         is_in_log(e, id) && tod_monotonic_ms() < end;)
+    if (!is_in_log(e, id))
+        return true;
+    bool settled = false, asked = tell(e, id, IPC_NOTICE_REST, 0);
+    int64_t end = tod_monotonic_ms() + PATIENCE_MS;
+    while (asked && !settled && tod_monotonic_ms() < end) {
         (void)poll(NULL, 0, STEP_MS);
+        settled = !is_in_log(e, id);
+    }
+    return settled;
 }
 
 void queue_notify_changed(struct exim *e, const char *id)

@@ -42,10 +42,10 @@ static enum spool_rc load_touched(struct exim *e, struct message *m, uint64_t pl
 
     if ((state & WAL_RESTING) != 0 &&
         spool_find(m->arena, e, spool_input, m->id, "-H") != NULL) {
-        if (wal_gone(e->wal, place, m->id) && wal_sync_all(e->wal))
-            return SPOOL_GONE;
-        err_sys(err, m->arena, errno, "log of the spool");
-        return SPOOL_ERROR;
+        wal_gone(e->wal, place, m->id);
+        return wal_sync_all(e->wal)
+                   ? SPOOL_GONE
+                   : (err_sys(err, m->arena, errno, "log of the spool"), SPOOL_ERROR);
     }
     if ((state & WAL_JOURNALED) == 0)
         return SPOOL_OK;
@@ -119,8 +119,7 @@ bool spool_journal_logged(struct exim *e, struct message *m, struct str lines)
 
 void spool_leave_log(struct exim *e, struct message *m)
 {
-    if (!wal_gone(e->wal, m->place, m->id))
-        wal_forget(e->wal, m->place); /* it was delivered: not again before a crash */
+    wal_gone(e->wal, m->place, m->id);
     wal_unlock(e->wal, m->place);
     m->place = 0;
 }
@@ -180,8 +179,7 @@ static bool make_files(struct exim *e, struct arena *a, struct message *m,
 }
 
 /* The log says so durably before anybody can take the files away: it would bring the
- * message back. Where it cannot be told, the message stays in it, to be looked for in its
- * files first. */
+ * message back. */
 bool spool_rest(struct exim *e, struct message *m, struct err *err)
 {
     if (m->place == 0)
@@ -191,12 +189,9 @@ bool spool_rest(struct exim *e, struct message *m, struct err *err)
     struct arena *a = arena_new("spool rest");
 
     wal_mark(e->wal, m->place, WAL_RESTING);
-    bool ok = make_files(e, a, m, err) &&
-              (wal_gone(e->wal, m->place, m->id) ||
-               err_sys(err, m->arena, errno, "cannot write the log of the spool"));
+    bool ok = make_files(e, a, m, err);
     if (ok) {
-        wal_unlock(e->wal, m->place);
-        m->place = 0;
+        spool_leave_log(e, m);
         ok = wal_sync_all(e->wal) ||
              err_sys(err, m->arena, errno, "cannot sync the log of the spool");
         spool_put_notes(e, m);

@@ -257,13 +257,7 @@ uint64_t wal_append(struct wal *w, const struct wal_record *r)
     return lsn;
 }
 
-static void forget_locked(struct shared *s, uint64_t lsn)
-{
-    if (atomic_exchange(&s->state[unit_of(lsn)], 0) != 0)
-        s->live[segment_of(lsn) % WAL_SEGMENTS]--;
-}
-
-bool wal_gone(struct wal *w, uint64_t lsn, const char *id)
+void wal_gone(struct wal *w, uint64_t lsn, const char *id)
 {
     struct wal_record r = { .kind = WAL_GONE, .of = lsn };
     struct wal_header h;
@@ -272,20 +266,11 @@ bool wal_gone(struct wal *w, uint64_t lsn, const char *id)
     memcpy(r.id, id, sizeof(r.id));
     wal_header_fill(&h, &r, 0);
     enter_append(s);
-    bool said = append_locked(w, &r, &h) != 0;
-    int why = errno;
-    if (said)
-        forget_locked(s, lsn);
+    uint64_t at = append_locked(w, &r, &h);
+    (void)at; /* without the record it may come back after a crash, no worse */
+    if (atomic_exchange(&s->state[unit_of(lsn)], 0) != 0)
+        s->live[segment_of(lsn) % WAL_SEGMENTS]--;
     leave_append(s);
-    errno = why;
-    return said;
-}
-
-void wal_forget(struct wal *w, uint64_t lsn)
-{
-    enter_append(w->s);
-    forget_locked(w->s, lsn);
-    leave_append(w->s);
 }
 
 /* ---- syncing: whoever comes first does it for all who appended before ---- */

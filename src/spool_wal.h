@@ -57,10 +57,8 @@ uint64_t wal_append(struct wal *w, const struct wal_record *r) MUST_USE;
 bool wal_sync(struct wal *w, uint64_t lsn) MUST_USE;
 bool wal_sync_all(struct wal *w) MUST_USE; /* whatever was appended until now */
 /* The message is not here any more. Not synced: after a power failure it may come back.
- * False: the log could not be told (errno), nothing has changed. */
-bool wal_gone(struct wal *w, uint64_t lsn, const char *id) MUST_USE;
-/* No process sees it any more; after a crash it comes back. */
-void wal_forget(struct wal *w, uint64_t lsn);
+ */
+void wal_gone(struct wal *w, uint64_t lsn, const char *id);
 
 enum wal_state {
     WAL_LIVE = 1,

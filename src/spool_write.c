@@ -160,8 +160,7 @@ static enum logged commit_to_log(struct spool_writer *w, struct message *m,
     if (!wal_sync(wal, lsn)) {
         int why = errno;
 
-        if (!wal_gone(wal, lsn, m->id))
-            wal_forget(wal, lsn);
+        wal_gone(wal, lsn, m->id);
         errno = why;
         (void)latch(w, err, "cannot sync the log of the spool for");
         return LOG_FAILED;

@@ -38,8 +38,10 @@ int cmd_M(struct exim *e, const struct cmd_line *c)
     for (int i = 0; i < c->nargs; i++) {
         struct deliver_report report;
 
-        queue_settle(e, c->args[i]);
-        (void)deliver_message(e, c->args[i], 0, &o, &report);
+        if (queue_settle(e, c->args[i]))
+            (void)deliver_message(e, c->args[i], 0, &o, &report);
+        else
+            deliver_log_locked(e, c->args[i]);
     }
     tidy_transports();
     return EXIT_SUCCESS;

@@ -115,8 +115,9 @@ static struct message *spooled_message(struct exim *e, const char *id)
     struct err err = { 0 };
 
     e->queue_fd = daemon_queue_connect(e);
-    queue_settle(e, id);
-    if (spool_load(e, id, 0, &m, &err) == SPOOL_OK) {
+    if (!queue_settle(e, id)) {
+        printf("Message %s is locked\n", id);
+    } else if (spool_load(e, id, 0, &m, &err) == SPOOL_OK) {
         spool_unlock(m);
         return m;
     }
