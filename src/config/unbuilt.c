@@ -100,7 +100,6 @@ static const struct unbuilt {
     { "router/redirect/srs_dbselect", "SRS" },
     { "transport/appendfile/mbx_format", "mbx mailboxes" },
     { "transport/appendfile/use_mbx_lock", "mbx mailboxes" },
-    { "transport/max_parallel", "a limit of parallel runs of a transport" },
     { "transport/pipe/use_classresources", "login classes" },
     { "transport/queuefile", "transport" },
     { "transport/smtp/arc_sign", "ARC" },

@@ -10,6 +10,7 @@
 #include "expand.h"
 
 struct buf;
+struct exim;
 struct transport;
 struct transport_call;
 struct wire_reader;
@@ -30,6 +31,9 @@ void deliver_remote_all(struct delivery *d);
 /* Everything before the driver is called, the same for both: false when the result is set already. */
 bool deliver_prepare(struct delivery *d, const struct transport *t, struct address *addrs,
                      struct transport_call *call, struct expand_ctx *ctx);
+/* limit.c: max_parallel. False: the result is set. counted: leave when the transport has run. */
+bool deliver_limit_enter(struct transport_call *call, const struct transport *t, bool *counted);
+void deliver_limit_leave(struct exim *e, const struct transport *t);
 /* Two addresses that may go in one call. */
 bool deliver_same_headers(const struct address *a, const struct address *b);
 

@@ -192,6 +192,7 @@ struct job {
     struct expand_ctx ctx;
     struct transport_call call;
     struct agent_job *agent; /* NULL: the results are there */
+    const struct transport *counted; /* for max_parallel; NULL: it is not */
     int64_t start;
 };
 
@@ -209,6 +210,10 @@ static void start_job(struct job *j, const struct transport *t)
 
     j->start = tod_monotonic_ms();
     j->agent = NULL;
+    bool counted;
+    if (!deliver_limit_enter(&j->call, t, &counted))
+        return;
+    j->counted = counted ? t : NULL;
     if (find_identity(&j->ctx, j->batch, &who, &err) &&
         set_directories(&j->ctx, j->batch, &err))
         j->agent = agent_start(j->ctx.exim, &who, t, &j->call, &err);
@@ -222,6 +227,9 @@ static void finish_job(struct job *j)
 
     if (j->agent != NULL && !agent_finish(j->agent, &j->call, &err))
         defer_job(j, &err);
+    if (j->counted != NULL)
+        deliver_limit_leave(j->ctx.exim, j->counted);
+    j->counted = NULL;
     for (struct address *addr = j->batch; addr != NULL; addr = addr->next)
         addr->delivery_ms = tod_monotonic_ms() - j->start;
 }
@@ -283,6 +291,8 @@ static void add_retries(struct delivery *d, struct address *addrs)
 {
     for (struct address *addr = addrs; addr != NULL; addr = addr->next) {
         const char *key = retry_transport_key(d->arena, addr);
+        if (addr->result.rc == RC_DEFER && addr->result.basic_errno == ERR_TRETRY)
+            continue; /* max_parallel: nothing is wrong with it */
         if (addr->result.rc == RC_DEFER)
             retry_add(d->arena, addr, key, false, false);
         else if (!d->message->deliver_firsttime)
@@ -357,7 +367,8 @@ static void settle_until(struct delivery *d, struct line *l, size_t left)
 static bool runs_beside_others(const struct transport *t)
 {
     return t->driver->independent != NULL && t->driver->independent(t) &&
-           t->shadow_instance == NULL && t->transport_filter == NULL;
+           t->shadow_instance == NULL && t->transport_filter == NULL &&
+           t->max_parallel == NULL;
 }
 
 static void deliver_one(struct delivery *d, struct line *l, struct address *batch)

@@ -101,6 +101,17 @@ static void pretend(struct transport_call *call)
     }
 }
 
+static void deliver_limited(struct transport_call *call, const struct transport *t)
+{
+    bool counted;
+
+    if (!deliver_limit_enter(call, t, &counted))
+        return;
+    t->driver->deliver(t, call);
+    if (counted)
+        deliver_limit_leave(call->ctx->exim, t);
+}
+
 static void run_transport(struct delivery *d, struct group *g)
 {
     const struct transport *t = g->first->transport;
@@ -112,7 +123,7 @@ static void run_transport(struct delivery *d, struct group *g)
         if (deliver_pretends(d))
             pretend(&call);
         else
-            t->driver->deliver(t, &call);
+            deliver_limited(&call, t);
     }
     for (struct address *addr = g->first; addr != NULL; addr = addr->next)
         addr->delivery_ms = tod_monotonic_ms() - start;

@@ -28,6 +28,7 @@ const struct option transport_options[] = {
     OPTION_STRING(T, headers_rewrite, NULL),
     OPTION_EXPAND(T, home_directory, NULL),
     OPTION_BOOL(T, initgroups, false),
+    OPTION_EXPAND(T, max_parallel, NULL),
     OPTION_EXPAND(T, message_size_limit, NULL),
     OPTION_BOOL(T, rcpt_include_affixes, false),
     OPTION_BOOL(T, retry_use_local_part, false),

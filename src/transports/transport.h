@@ -38,6 +38,7 @@ struct transport {
     bool headers_only;
     const struct expr *home_directory;
     bool initgroups;
+    const struct expr *max_parallel;
     const struct expr *message_size_limit;
     bool rcpt_include_affixes;
     bool retry_use_local_part;

@@ -3,6 +3,7 @@
 import os
 import pwd
 import re
+import threading
 import time
 
 import pytest
@@ -151,6 +152,56 @@ def test_a_connection_carries_no_more_messages_than_the_command_line_says(make):
         e.run(*flags, "-M", *e.queue())
         sink.close()
         assert e.queue() == [] and sink.connections == connections, flags
+
+
+# -- max_parallel --
+
+SLOW = """
+slow:
+  driver = pipe
+  command = /bin/sh -c "echo >{dir}/began; cat {dir}/gate; cat >/dev/null"
+  max_parallel = {limit}
+begin retry
+"""
+
+
+@pytest.mark.parametrize("limit", ["1", "${if eq{$domain}{here.test}{1}{0}}"])
+def test_a_transport_runs_no_more_often_at_a_time_than_it_may(site, limit):
+    text = CONFIG.replace("begin authenticators", SLOW.replace("begin retry\n", "") + "begin authenticators")
+    e = site(text.replace("transport = mail", "transport = slow"), main="", transport="", sink=1, limit=limit)
+    os.mkfifo(e.dir / "gate")
+    if e.user:
+        os.chown(e.dir / "gate", e.user.pw_uid, e.user.pw_gid)
+    ids = [queued(e) for _ in range(2)]
+    first = threading.Thread(target=lambda: e.run("-M", ids[0]), daemon=True)
+    first.start()
+    wait_until((e.dir / "began").exists)
+    e.run("-M", ids[1])
+    assert re.search(ids[1] + r" == joe@here.test R=local T=slow defer \(-56\): concurrency limit reached for transport",
+                     e.mainlog())
+    with open(e.dir / "gate", "w"):
+        pass
+    first.join(20)
+    assert ids[0] + " Completed" in e.mainlog()
+    second = threading.Thread(target=lambda: e.run("-q"), daemon=True)
+    second.start()
+    with open(e.dir / "gate", "w"):
+        pass
+    second.join(20)
+    assert e.queue() == []
+
+
+def test_a_process_that_has_a_limited_transport_uses_it_for_one_after_another(site):
+    text = CONFIG.replace("  file = {dir}/mbox\n", "  file = {dir}/mbox\n  max_parallel = 1\n").replace(
+        "  driver = smtp\n", "  driver = smtp\n  max_rcpt = 1\n  max_parallel = 1\n")
+    sink = Sink()
+    e = site(text, main="remote_max_parallel = 1", transport="", sink=sink.port)
+    e.run("-odi", "-f", "a@b.test", "a@here.test", "b@here.test", "c@x.test", "d@y.test", input="Subject: x\n\ny\n")
+    assert e.queue() == [] and len(sink.messages) == 2, e.mainlog()
+    sink.close()
+    bad = site(text.replace("max_parallel = 1\n", "max_parallel = x\n"), "bad", main="", transport="", sink=1)
+    bad.run("-odi", "-f", "a@b.test", "a@here.test", input="Subject: x\n\ny\n")
+    assert 'failed to read max_parallel "x" of mail transport: it is no number' in bad.mainlog()
 
 
 # -- deliver_drop_privilege --
