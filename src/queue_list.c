@@ -99,13 +99,20 @@ static void print_error(struct exim *e, const char *id, enum spool_rc rc,
                strerror(err->sys_errno != 0 ? err->sys_errno : ENOENT));
 }
 
-static void print_message(struct exim *e, const char *id, unsigned flags)
+/* at: NULL when it was asked for by name and has no files. */
+static void print_message(struct exim *e, const char *id, const struct spool_entry *at,
+                          unsigned flags)
 {
     struct arena *a = arena_new("queue list");
     struct message m;
     struct err err = { 0 };
-    enum spool_rc rc = spool_peek(e, id, a, &m, &err);
-    bool no_file = spool_file_size(e, id, SPOOL_PART_DATA) < 0;
+    enum spool_rc rc =
+        at == NULL ? spool_peek(e, id, a, &m, &err) : spool_peek_entry(e, at, a, &m, &err);
+    if (at != NULL && rc == SPOOL_GONE) { /* delivered in the meantime */
+        arena_destroy(&a);
+        return;
+    }
+    bool no_file = rc != SPOOL_OK && spool_file_size(e, id, SPOOL_PART_DATA) < 0;
     bool no_data = rc == SPOOL_BAD && no_file && m.recipient_count > 0;
 
     if (m.received.tv_sec != 0)
@@ -143,6 +150,7 @@ static void print_logged(const struct spool_logged *l, unsigned flags)
 struct item {
     char id[17];
     const struct spool_logged *logged; /* NULL: it has files */
+    const struct spool_entry *files;
 };
 struct items {
     struct item *list;
@@ -152,11 +160,6 @@ struct items {
 static int by_id(const void *a, const void *b)
 {
     return strcmp(((const struct item *)a)->id, ((const struct item *)b)->id);
-}
-
-static bool is_there(struct exim *e, const char *id)
-{
-    return spool_file_size(e, id, SPOOL_PART_HEADER) >= 0;
 }
 
 /* The log is read first: what moves to files in between is found there. */
@@ -175,6 +178,7 @@ static bool scan(struct exim *e, struct arena *a, struct items *out)
     struct hash *seen = hash_new(a, false);
     out->list = arena_new_array(a, struct item, n + logs + 1);
     for (size_t i = 0; i < n; i++) {
+        out->list[i].files = &files[i];
         memcpy(out->list[i].id, files[i].id, sizeof(files[i].id));
         if (logs > 0)
             (void)hash_put(seen, files[i].id, &files[i]);
@@ -196,8 +200,8 @@ static void show(struct exim *e, const struct item *item, unsigned flags)
         printf("%s\n", item->id);
     else if (item->logged != NULL)
         print_logged(item->logged, flags);
-    else if (is_there(e, item->id)) /* not delivered in the meantime */
-        print_message(e, item->id, flags);
+    else
+        print_message(e, item->id, item->files, flags);
 }
 
 static const struct item *find(const struct items *all, const char *id)
@@ -217,7 +221,7 @@ static void list_some(struct exim *e, const struct items *all, unsigned flags,
         if (item != NULL)
             show(e, item, flags);
         else if ((flags & QUEUE_LIST_IDS_ONLY) == 0)
-            print_message(e, ids[i], flags); /* says what is missing */
+            print_message(e, ids[i], NULL, flags); /* says what is missing */
     }
 }
 
@@ -239,14 +243,30 @@ int queue_list(struct exim *e, unsigned flags, const char *const *ids, int nids)
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* The log is read first, as above; what is in it has files by now, or not. */
+static bool count_all(struct exim *e, struct arena *a, size_t *count, struct err *err)
+{
+    struct spool_logged *logged = NULL;
+    size_t logs = 0;
+
+    if (!spool_scan_log(e, a, &logged, &logs, err) || !spool_count(e, a, count, err))
+        return false;
+    for (size_t i = 0; i < logs; i++)
+        *count += spool_file_size(e, logged[i].id, SPOOL_PART_HEADER) < 0;
+    return true;
+}
+
 int queue_count(struct exim *e)
 {
     struct arena *a = arena_new("queue count");
-    struct items all = { 0 };
-    bool ok = scan(e, a, &all);
+    struct err err = { 0 };
+    size_t count;
+    bool ok = count_all(e, a, &count, &err);
 
     if (ok)
-        printf("%zu\n", all.count);
+        printf("%zu\n", count);
+    else
+        fprintf(stderr, "exim: %s\n", err.msg);
     arena_destroy(&a);
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

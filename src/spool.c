@@ -80,10 +80,10 @@ static enum spool_rc open_data(struct exim *e, struct message *m, const char *id
     return SPOOL_OK;
 }
 
-static enum spool_rc read_envelope(struct exim *e, struct message *m, const char *id,
-                                   struct err *err)
+/* path: NULL with errno when it was not found. */
+static enum spool_rc read_header(struct message *m, const char *id, const char *path,
+                                 struct err *err)
 {
-    const char *path = spool_find(m->arena, e, spool_input, id, "-H");
     struct arena *a = arena_new("spool -H");
     struct err why = { 0 };
     struct str text;
@@ -99,6 +99,12 @@ static enum spool_rc read_envelope(struct exim *e, struct message *m, const char
     }
     arena_destroy(&a);
     return rc;
+}
+
+static enum spool_rc read_envelope(struct exim *e, struct message *m, const char *id,
+                                   struct err *err)
+{
+    return read_header(m, id, spool_find(m->arena, e, spool_input, id, "-H"), err);
 }
 
 /* What cannot be read may name somebody who has the message already: no delivery then. */
@@ -171,15 +177,26 @@ enum spool_rc spool_load(struct exim *e, const char *id, uint64_t place,
     return rc;
 }
 
+static void start_peek(struct message *m, struct arena *a)
+{
+    *m = (struct message){ .arena = a,
+                           .sender = "",
+                           .body = { .fd = -1, .start = SPOOL_ID_LINE } };
+    header_list_init(&m->headers);
+}
+
+static void note_size(struct message *m, const struct stat *data)
+{
+    m->body.size = data->st_size < SPOOL_ID_LINE ? 0 : data->st_size - SPOOL_ID_LINE;
+    m->message_size += m->body.size;
+}
+
 enum spool_rc spool_peek(struct exim *e, const char *id, struct arena *a,
                          struct message *out, struct err *err)
 {
     struct stat st;
 
-    *out = (struct message){ .arena = a,
-                             .sender = "",
-                             .body = { .fd = -1, .start = SPOOL_ID_LINE } };
-    header_list_init(&out->headers);
+    start_peek(out, a);
     enum spool_rc rc = read_envelope(e, out, id, err);
     if (rc == SPOOL_OK)
         rc = fold_journal(e, out, err);
@@ -188,8 +205,29 @@ enum spool_rc spool_peek(struct exim *e, const char *id, struct arena *a,
     const char *path = spool_find(a, e, spool_input, id, "-D");
     if (path == NULL || stat(path, &st) < 0)
         return gone_or_broken(e, a, id, err);
-    out->body.size = st.st_size < SPOOL_ID_LINE ? 0 : st.st_size - SPOOL_ID_LINE;
-    out->message_size += out->body.size;
+    note_size(out, &st);
+    return SPOOL_OK;
+}
+
+enum spool_rc spool_peek_entry(struct exim *e, const struct spool_entry *at,
+                               struct arena *a, struct message *out, struct err *err)
+{
+    const char *dir = spool_dir(a, e, spool_input, at->id, at->subdir != '\0');
+    const char *header = arena_printf(a, "%s/%s-H", dir, at->id);
+    const char *data = arena_printf(a, "%s/%s-D", dir, at->id);
+    struct stat st;
+
+    start_peek(out, a);
+    enum spool_rc rc = read_header(out, at->id, header, err);
+    if (rc == SPOOL_GONE) /* or moved */
+        return spool_peek(e, at->id, a, out, err);
+    if (rc == SPOOL_OK && at->journal)
+        rc = fold_journal(e, out, err);
+    if (rc != SPOOL_OK)
+        return rc;
+    if (lstat(data, &st) < 0)
+        return spool_peek(e, at->id, a, out, err);
+    note_size(out, &st);
     return SPOOL_OK;
 }
 

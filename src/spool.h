@@ -44,6 +44,10 @@ enum spool_rc { SPOOL_OK, SPOOL_GONE, SPOOL_LOCKED, SPOOL_BAD, SPOOL_ERROR };
 enum spool_rc spool_load(struct exim *e, const char *id, uint64_t place, struct message **out, struct err *err);
 /* Header only, without lock, for -bp and tools. */
 enum spool_rc spool_peek(struct exim *e, const char *id, struct arena *a, struct message *out, struct err *err);
+/* The same for one that spool_scan found: in its place, and without looking for what was not there. */
+struct spool_entry;
+enum spool_rc spool_peek_entry(struct exim *e, const struct spool_entry *at, struct arena *a, struct message *out,
+                               struct err *err);
 /* Notes addresses as done, durable (-J) before the next step of delivery. */
 bool spool_journal(struct exim *e, struct message *m, const char *const *addresses, size_t n, struct err *err) MUST_USE;
 /* The same for local deliveries one after another: the end of the process changes nothing, but the disk has it some 50 ms
@@ -71,9 +75,10 @@ bool spool_scan_log(struct exim *e, struct arena *a, struct spool_logged **out, 
 void spool_peek_logged(const struct spool_logged *l, struct arena *a, struct message *out);
 
 /* ---- the queue as files ---- */
-struct spool_entry { char id[17]; char subdir; };
+struct spool_entry { char id[17]; char subdir; bool journal; /* it has one */ };
 /* All messages, unsorted; *out in a. sub 0: all, else one split directory. */
 bool spool_scan(struct exim *e, struct arena *a, struct spool_entry **out, size_t *count, struct err *err);
+bool spool_count(struct exim *e, struct arena *a, size_t *count, struct err *err); /* of those */
 /* The message's files whatever they hold, damaged ones too (-Mrm). *found: there was one. */
 bool spool_purge(struct exim *e, const char *id, bool *found, struct err *err) MUST_USE;
 /* Copies a file of the message to out as it is, from an offset on; errno on false. */

@@ -8,6 +8,7 @@
 
 #include "base/ctype.h"
 #include "base/fd.h"
+#include "base/hash.h"
 #include "base/tod.h"
 #include "config/config.h"
 #include "exim.h"
@@ -16,6 +17,11 @@
 
 enum { ORPHAN_AGE = 60 }; /* seconds: younger ones may be somebody's work */
 
+struct spool_entries {
+    struct spool_entry *list;
+    size_t count, room;
+};
+
 /* One walk over input and its split directories. */
 struct walk {
     struct exim *exim;
@@ -23,8 +29,8 @@ struct walk {
     struct err *err;
     const char *top; /* of the spool: input or msglog */
     void (*visit)(struct walk *w, int dirfd, const char *name, char sub);
-    struct spool_entry *entries;
-    size_t count, room;
+    struct spool_entries messages, journals;
+    struct hash *known; /* messages that have an envelope, when files without one are looked for */
 };
 
 static bool walk_dir(struct walk *w, const char *path, char sub)
@@ -63,22 +69,39 @@ static bool is_file_of_message(const char *name, const char *suffix, char id[17]
     return msgid_valid(id);
 }
 
+static void add_entry(struct walk *w, struct spool_entries *to, const char *id, char sub)
+{
+    if (to->count == to->room) {
+        size_t old = to->room * sizeof(*to->list);
+
+        to->room = to->room == 0 ? 256 : to->room * 2;
+        to->list = arena_realloc(w->arena, to->list, old, to->room * sizeof(*to->list));
+    }
+    struct spool_entry *entry = &to->list[to->count++];
+    *entry = (struct spool_entry){ .subdir = sub };
+    memcpy(entry->id, id, sizeof(entry->id));
+}
+
 static void collect(struct walk *w, int dirfd, const char *name, char sub)
 {
     char id[17];
 
     (void)dirfd;
-    if (!is_file_of_message(name, "-H", id))
-        return;
-    if (w->count == w->room) {
-        size_t old = w->room * sizeof(*w->entries);
+    if (is_file_of_message(name, "-H", id))
+        add_entry(w, &w->messages, id, sub);
+    else if (is_file_of_message(name, "-J", id))
+        add_entry(w, &w->journals, id, sub);
+}
 
-        w->room = w->room == 0 ? 256 : w->room * 2;
-        w->entries = arena_realloc(w->arena, w->entries, old, w->room * sizeof(*w->entries));
-    }
-    struct spool_entry *entry = &w->entries[w->count++];
-    memcpy(entry->id, id, sizeof(id));
-    entry->subdir = sub;
+/* Few have one; in a queue at rest none has. */
+static void mark_journals(struct walk *w)
+{
+    struct hash *ids = w->journals.count == 0 ? NULL : hash_new(w->arena, false);
+
+    for (size_t i = 0; i < w->journals.count; i++)
+        (void)hash_put(ids, w->journals.list[i].id, &w->journals.list[i]);
+    for (size_t i = 0; ids != NULL && i < w->messages.count; i++)
+        w->messages.list[i].journal = hash_find(ids, w->messages.list[i].id) != NULL;
 }
 
 bool spool_scan(struct exim *e, struct arena *a, struct spool_entry **out, size_t *count, struct err *err)
@@ -87,9 +110,28 @@ bool spool_scan(struct exim *e, struct arena *a, struct spool_entry **out, size_
 
     if (!walk_all(&w))
         return false;
-    *out = w.entries;
-    *count = w.count;
+    mark_journals(&w);
+    *out = w.messages.list;
+    *count = w.messages.count;
     return true;
+}
+
+static void count_one(struct walk *w, int dirfd, const char *name, char sub)
+{
+    char id[17];
+
+    (void)dirfd;
+    (void)sub;
+    w->messages.count += is_file_of_message(name, "-H", id);
+}
+
+bool spool_count(struct exim *e, struct arena *a, size_t *count, struct err *err)
+{
+    struct walk w = { .exim = e, .arena = a, .err = err, .top = spool_input, .visit = count_one };
+    bool ok = walk_all(&w);
+
+    *count = w.messages.count;
+    return ok;
 }
 
 static bool is_old(int dirfd, const char *name)
@@ -112,6 +154,13 @@ static void remove_unlocked(int dirfd, const char *name)
     (void)fd_close(fd);
 }
 
+/* An envelope that came after the scan is looked for in its place. */
+static bool has_envelope(const struct walk *w, const char *id)
+{
+    return hash_find(w->known, id) != NULL ||
+           spool_find(w->arena, w->exim, spool_input, id, "-H") != NULL || errno != ENOENT;
+}
+
 static void sweep(struct walk *w, int dirfd, const char *name, char sub)
 {
     char id[17];
@@ -123,27 +172,34 @@ static void sweep(struct walk *w, int dirfd, const char *name, char sub)
     }
     if (!is_file_of_message(name, "-D", id) && !is_file_of_message(name, "-J", id))
         return;
-    if (is_old(dirfd, name) && spool_find(w->arena, w->exim, spool_input, id, "-H") == NULL &&
-        errno == ENOENT)
+    if (!has_envelope(w, id) && is_old(dirfd, name))
         remove_unlocked(dirfd, name);
 }
 
 static void sweep_msglog(struct walk *w, int dirfd, const char *name, char sub)
 {
     (void)sub;
-    if (strlen(name) == MSGID_LEN && msgid_valid(name) && is_old(dirfd, name) &&
-        spool_find(w->arena, w->exim, spool_input, name, "-H") == NULL && errno == ENOENT)
+    if (strlen(name) == MSGID_LEN && msgid_valid(name) && !has_envelope(w, name) &&
+        is_old(dirfd, name))
         (void)unlinkat(dirfd, name, 0);
 }
 
 void spool_clean(struct exim *e)
 {
     struct arena *a = arena_new("spool clean");
-    struct walk input = { .exim = e, .arena = a, .top = spool_input, .visit = sweep };
-    struct walk msglog = { .exim = e, .arena = a, .top = spool_msglogs, .visit = sweep_msglog };
-    bool ok = walk_all(&input) && walk_all(&msglog);
+    struct spool_entry *list;
+    size_t count;
+    struct err err = { 0 };
 
-    (void)ok; /* whoever scans the queue says so */
+    if (spool_scan(e, a, &list, &count, &err)) { /* whoever scans the queue says why it cannot */
+        struct hash *known = hash_new(a, false);
+        for (size_t i = 0; i < count; i++)
+            (void)hash_put(known, list[i].id, &list[i]);
+        struct walk input = { .exim = e, .arena = a, .top = spool_input, .visit = sweep, .known = known };
+        struct walk msglog = { .exim = e, .arena = a, .top = spool_msglogs, .visit = sweep_msglog, .known = known };
+        bool ok = walk_all(&input) && walk_all(&msglog);
+        (void)ok;
+    }
     arena_destroy(&a);
 }
 

@@ -427,6 +427,46 @@ static void both_forms_of_directories_are_found(void **state)
     }
 }
 
+/* A listing looks where the scan was, and for a journal only where there is one. */
+static void entries_of_a_scan_are_read_in_their_place(void **state)
+{
+    struct place *p = *state;
+    char id[17];
+    struct err err = { 0 };
+    struct spool_entry *list;
+    size_t count;
+    struct message *m, seen;
+    const char *done[] = { "r@b" };
+
+    assert_true(spool_prepare(&p->exim, &err));
+    commit(p, "hello", id);
+    assert_true(spool_scan(&p->exim, p->arena, &list, &count, &err));
+    assert_int_equal(count, 1);
+    assert_false(list[0].journal);
+    assert_int_equal(spool_peek_entry(&p->exim, &list[0], p->arena, &seen, &err), SPOOL_OK);
+    assert_int_equal(seen.body.size, 5);
+    assert_int_equal(seen.message_size, 14);
+
+    assert_int_equal(spool_load(&p->exim, id, 0, &m, &err), SPOOL_OK);
+    assert_true(spool_journal(&p->exim, m, done, 1, &err));
+    message_free(&m);
+    assert_true(spool_scan(&p->exim, p->arena, &list, &count, &err));
+    assert_true(list[0].journal);
+    assert_int_equal(spool_peek_entry(&p->exim, &list[0], p->arena, &seen, &err), SPOOL_OK);
+    assert_true(message_is_nonrecipient(&seen, "r@b"));
+
+    list[0].subdir = list[0].subdir == '\0' ? id[5] : '\0'; /* moved since */
+    assert_int_equal(spool_peek_entry(&p->exim, &list[0], p->arena, &seen, &err), SPOOL_OK);
+    assert_true(message_is_nonrecipient(&seen, "r@b"));
+    assert_true(spool_count(&p->exim, p->arena, &count, &err));
+    assert_int_equal(count, 1);
+
+    assert_int_equal(spool_load(&p->exim, id, 0, &m, &err), SPOOL_OK);
+    assert_true(spool_remove(&p->exim, m, &err));
+    message_free(&m);
+    assert_int_equal(spool_peek_entry(&p->exim, &list[0], p->arena, &seen, &err), SPOOL_GONE);
+}
+
 static void a_locked_message_is_left_alone(void **state)
 {
     struct place *p = *state;
@@ -611,6 +651,7 @@ int main(void)
         UNIT_TEST(only_whole_lines_of_a_journal_count),
         PLACE_TEST(a_message_lives_through_its_life),
         PLACE_TEST(both_forms_of_directories_are_found),
+        PLACE_TEST(entries_of_a_scan_are_read_in_their_place),
         PLACE_TEST(a_locked_message_is_left_alone),
         PLACE_TEST(bad_files_stay_where_they_are),
         PLACE_TEST(a_torn_journal_line_is_not_glued_to_the_next),
