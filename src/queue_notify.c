@@ -57,6 +57,18 @@ static bool is_in_log(struct exim *e, const char *id)
     return found;
 }
 
+/* Its worker says first that it has files, then lets go of them. */
+static bool is_free(struct exim *e, const char *id)
+{
+    struct message *m = NULL;
+    struct err err = { 0 };
+    enum spool_rc rc = spool_load(e, id, 0, &m, &err);
+
+    if (rc == SPOOL_OK)
+        message_free(&m);
+    return rc != SPOOL_LOCKED;
+}
+
 bool queue_settle(struct exim *e, const char *id)
 {
     enum { STEP_MS = 20, PATIENCE_MS = 5 * 1000 };
@@ -70,7 +82,7 @@ bool queue_settle(struct exim *e, const char *id)
     int64_t end = tod_monotonic_ms() + PATIENCE_MS;
     while (asked && !settled && tod_monotonic_ms() < end) {
         (void)poll(NULL, 0, STEP_MS);
-        settled = !is_in_log(e, id);
+        settled = !is_in_log(e, id) && is_free(e, id);
     }
     return settled;
 }

@@ -143,13 +143,13 @@ static void serve_fds(struct queue_role *q, size_t n)
     size_t clients = q->client_count;
 
     queue_pool_ready(q->pool, q->fds + FIXED_FDS + clients, n - FIXED_FDS - clients);
+    if (q->fds[0].revents != 0) /* first: tools speak of messages that came here */
+        read_notices(q);
     for (size_t i = clients; i-- > 0;)
         if (q->fds[FIXED_FDS + i].revents != 0 && !read_notice(q, q->clients[i]))
             drop_client(q, i);
     if (q->fds[1].revents != 0)
         accept_client(q);
-    if (q->fds[0].revents != 0)
-        read_notices(q);
 }
 
 static void handle_signals(struct queue_role *q)

@@ -20,6 +20,7 @@ struct queue_entry {
     bool in_run;      /* handed out by a queue run */
     bool changed;     /* while it was handed out: what is reported is out of date */
     bool rest;        /* somebody wants its files */
+    bool rested;      /* it was handed out for that */
     bool local;       /* its remote addresses wait for a queue run */
     bool again;       /* while it was handed out: deliver it once more */
     uint8_t rest_tries; /* of a stopping daemon */

@@ -12,6 +12,7 @@
 enum {
     LOCKED_TRIES = 5, /* right after it came; then it is somebody else's work */
     LOCKED_PAUSE_MS = 200,
+    TOOL_PAUSE_MS = 1000, /* in which a tool gets the lock of a message that rests for it */
     TROUBLE_PAUSE = 10, /* seconds */
     PATIENCE_MS = 5000, /* of one who asked the daemon to stop */
 };
@@ -64,6 +65,8 @@ void queue_line_notice(struct queue_role *q, const struct ipc_notice *n)
         m->due = 0;
         m->frozen = false;
         m->changed = m->state == QUEUE_RUNS;
+        if (m->since_ms > tod_monotonic_ms()) /* the tool that it waited for has done */
+            m->since_ms = tod_monotonic_ms();
         break;
     case IPC_NOTICE_REST:
         m->rest = m->place != 0;
@@ -116,8 +119,11 @@ void queue_line_report(void *arg, const struct ipc_report *r, bool crashed)
         m->frozen = r->rc == DELIVER_FROZEN && !changed;
         m->due = changed ? 0 : (time_t)r->next_try;
     }
-    if (again)
+    if (again) {
         queue_line_add(q, m);
+        m->since_ms += m->rested ? TOOL_PAUSE_MS : 0;
+        m->rested = false;
+    }
 }
 
 /* ---- handing out ---- */
@@ -173,6 +179,6 @@ void queue_line_serve(struct queue_role *q)
             m->since_ms = now + QUEUE_GROW_MS;
             return;
         }
-        m->again = rest;
+        m->again = m->rested = rest;
     }
 }
