@@ -37,6 +37,17 @@ def wait_until(what, seconds=20.0, step=0.02):
         time.sleep(step)
 
 
+def wait_match(log, pattern, seconds=20.0, times=1, more=lambda: ""):
+    def nth():
+        found = list(re.finditer(pattern, log(), re.M))
+        return found[times - 1] if len(found) >= times else None
+
+    try:
+        return wait_until(nth, seconds)
+    except AssertionError:
+        raise AssertionError(f"no {pattern!r} in the log, or not {times} times:\n{log()}{more()}") from None
+
+
 class Exim:
     """One installation. `config` may use {dir}, {port} and the keywords given."""
 
@@ -170,12 +181,9 @@ class Exim:
     def paniclog(self):
         return self._log("panic")
 
-    def wait_log(self, pattern, seconds=20.0):
-        """The match of a regular expression in the main log, once it is there."""
-        try:
-            return wait_until(lambda: re.search(pattern, self.mainlog(), re.M), seconds)
-        except AssertionError:
-            raise AssertionError(f"no {pattern!r} in the main log:\n{self.mainlog()}{self.paniclog()}") from None
+    def wait_log(self, pattern, seconds=20.0, times=1):
+        """The match of a regular expression in the main log, once it is there; or is there so many times."""
+        return wait_match(self.mainlog, pattern, seconds, times, self.paniclog)
 
     def maildir(self, name):
         """Texts of the messages delivered to {dir}/<name>/, oldest first."""

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 import debian
-from exim import free_port, wait_until
+from exim import free_port, wait_match, wait_until
 
 OWNER, GROUP = "mail", "games"  # any two that nobody else uses: neither root nor nobody
 QUEUES = ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "private", "saved", "trace")
@@ -156,11 +156,8 @@ class Postfix:
         path = self.dir / "data/maillog"
         return path.read_text(errors="surrogateescape") if path.exists() else ""
 
-    def wait_log(self, pattern, seconds=20.0):
-        try:
-            return wait_until(lambda: re.search(pattern, self.log(), re.M), seconds)
-        except AssertionError:
-            raise AssertionError(f"no {pattern!r} in Postfix's log:\n{self.log()}") from None
+    def wait_log(self, pattern, seconds=20.0, times=1):
+        return wait_match(self.log, pattern, seconds, times)
 
     def maildir(self, address):
         """Texts of the messages that were delivered to this address, oldest first."""

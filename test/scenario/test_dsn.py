@@ -126,7 +126,7 @@ def test_a_success_is_reported_if_asked_for(stage, recipient, action):
     with stage() as e:
         for notify in NOTIFY:
             send(e, recipient, notify, "rfc822;orig+40there")
-        e.wait_log(rf"(?s)(Completed.*){{{len(NOTIFY)}}}")
+        e.wait_log("Completed", times=len(NOTIFY))
         expected = sum("SUCCESS" in (n or "") for n in NOTIFY) if action else 0
         if expected:
             e.wait_mail("mail/alice", expected)
@@ -145,7 +145,7 @@ def test_a_failure_is_reported_unless_declined(stage, recipient):
     with stage() as e:
         for notify in NOTIFY:
             send(e, recipient, notify)
-        e.wait_log(rf"(?s)(Completed.*){{{len(NOTIFY)}}}")
+        e.wait_log("Completed", times=len(NOTIFY))
         expected = sum(n is None or "FAILURE" in n for n in NOTIFY)
         e.wait_mail("mail/alice", expected)
         time.sleep(0.3)
@@ -244,7 +244,7 @@ def test_a_delay_is_reported_to_those_who_want_it(stage):
     with stage(warn="1s") as e:
         for notify in (None, "DELAY", "NEVER", "FAILURE"):
             send(e, "later@here.test", notify)
-        e.wait_log(r"(?s)(defer.*){4}")
+        e.wait_log("defer", times=4)
         time.sleep(1.5)
         e.run("-qff")
         e.wait_mail("mail/alice", 2)

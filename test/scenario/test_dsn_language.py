@@ -1,9 +1,11 @@
 """Reports in the language of the original message, from the files of dsn_message_directory."""
 
 import email.header
+import signal
 
 import pytest
 
+from exim import wait_until
 from report import Report
 from smtp import Smtp
 
@@ -119,3 +121,20 @@ def test_a_file_that_breaks_later_is_logged_and_english_is_used(server):
     r = report(server, "Accept-Language: fr\r\n")
     assert r.human.startswith("This message was created automatically")
     assert "languages/fr: [failure intro]" in server.paniclog()
+
+
+def test_a_reload_with_a_faulty_file_is_refused_and_the_old_configuration_stays(server):
+    conf = server.conf.read_text()
+    server.conf.write_text(conf.replace("primary_hostname = mail.here.test", "primary_hostname = other.test"))
+    (server.dir / "languages/fr").write_text("[status 5]\nnon\n[failing]\n")
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_log(r"the new configuration is refused, the old one stays: dsn_message_directory: \S+/languages/fr: line 3: "
+                    r"unknown section \[failing\]")
+    r = report(server, "Accept-Language: de\r\n")
+    assert r.language == "de" and r.fields["Reporting-MTA"] == "dns; mail.here.test"
+    (server.dir / "languages/fr").write_text("[status 5]\nnon\n")
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_log("daemon started", times=2)
+    wait_until(lambda: "other.test" in Smtp(server.port).banner)
+    r = report(server, "Accept-Language: fr\r\n")
+    assert r.one("nobody@here.test")["Localized-Diagnostic"] == "fr; non" and r.fields["Reporting-MTA"] == "dns; other.test"

@@ -1,5 +1,7 @@
 """Delivery status notifications with other servers as next hops: who reports, and that we read each other."""
 
+import re
+
 import pytest
 
 from postfix import Postfix
@@ -95,6 +97,30 @@ def test_last_hop_before_postfix_is_ours_to_report(postfix):
 def test_nobody_reports_never(postfix):
     for recipient in ("user@postfix.test", "nobody@postfix.test"):
         send(postfix, recipient, "NEVER")
-    postfix.wait_log(r"(?s)(Completed.*){2}")
+    postfix.wait_log("Completed", times=2)
     postfix.peer.wait_log("removed")
     assert postfix.maildir("mail/alice") == [] and postfix.queue() == []
+
+
+EVERY = [None, "NEVER", "SUCCESS", "FAILURE", "DELAY", "SUCCESS,FAILURE", "SUCCESS,DELAY", "FAILURE,DELAY", "SUCCESS,FAILURE,DELAY"]
+
+
+def test_every_notify_with_postfix(postfix):
+    """Whom it delivers to it reports on; whom it refuses, we do. Told apart by ENVID."""
+    success = {f"s{i}" for i, word in enumerate(EVERY) if "SUCCESS" in (word or "")}
+    failure = {f"f{i}" for i, word in enumerate(EVERY) if word is None or "FAILURE" in word}
+    for i, word in enumerate(EVERY):
+        rcpt = f" NOTIFY={word}" if word else ""
+        with Smtp(postfix.port) as s:
+            s.ok("EHLO client.test")
+            s.message("alice@here.test", ["user@postfix.test"], mail=f" ENVID=s{i}", rcpt=rcpt)
+            s.message("alice@here.test", ["nobody@postfix.test"], mail=f" ENVID=f{i}", rcpt=rcpt)
+    texts = postfix.wait_mail("mail/alice", len(success) + len(failure))
+    postfix.wait_log("Completed", times=2 * len(EVERY) + len(success) + len(failure))
+    postfix.peer.wait_log("removed", times=len(EVERY) + len(success))
+    assert len(postfix.maildir("mail/alice")) == len(texts) and postfix.queue() == []
+    told = {re.search(r"^Original-Envelope-Id: (\w+)", t, re.M)[1]: t for t in texts}
+    assert set(told) == success | failure
+    for envid, text in told.items():
+        ours, action = ("mail.here.test", "failed") if envid in failure else ("postfix.peer.test", "delivered")
+        assert f"Reporting-MTA: dns; {ours}" in text and f"\nAction: {action}\n" in text

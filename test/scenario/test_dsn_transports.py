@@ -116,12 +116,12 @@ def test_pipes(server, code, action, status, heard):
         send(server, [(f"exit{code}@here.test", notify(word))])
     due = sum(map(heard, NOTIFY))
     if action == "delayed":
-        server.wait_log(rf"(?s)(== exit{code}.*){{{len(NOTIFY)}}}")
+        server.wait_log(f"== exit{code}", times=len(NOTIFY))
         time.sleep(1.1)  # delay_warning
         server.run("-qff")
     server.wait_mail("mail/alice", due)
     if action != "delayed":
-        server.wait_log(rf"(?s)(Completed.*){{{len(NOTIFY) + due}}}")
+        server.wait_log("Completed", times=len(NOTIFY) + due)
     got = groups(server, action)
     assert len(got) == due == len(server.maildir("mail/alice"))
     for g in got:
@@ -143,7 +143,7 @@ def test_lmtp_on_a_socket_gets_the_parameters(server):
 def test_lmtp_on_a_socket_without_dsn_is_reported_on_here(server):
     for word in NOTIFY:
         send(server, [("x@plain.test", notify(word)), ("refused@plain.test", notify(word))])
-    server.wait_log(rf"(?s)(Completed.*){{{len(NOTIFY) + 9}}}")
+    server.wait_log("Completed", times=len(NOTIFY) + 9)
     delivered, failed = groups(server, "delivered"), groups(server, "failed")
     assert len(delivered) == sum("SUCCESS" in (w or "") for w in NOTIFY)
     assert len(failed) == sum(not w or "FAILURE" in w for w in NOTIFY)
@@ -196,7 +196,7 @@ def test_never_goes_with_an_empty_sender_where_it_cannot_be_said(server):
     send(server, [("a@next.test", " NOTIFY=NEVER"), ("b@next.test", ""), ("refused@next.test", " NOTIFY=NEVER"),
                   ("c@next.test", " NOTIFY=SUCCESS")])
     server.wait_mail("mail/alice")
-    server.wait_log(r"(?s)(Completed.*){2}")
+    server.wait_log("Completed", times=2)
     sent = {m["mail"].split(" SIZE")[0]: sorted(m["rcpt"]) for m in server.next.messages}
     assert sent == {"MAIL FROM:<>": ["RCPT TO:<a@next.test>"],
                     "MAIL FROM:<alice@here.test>": ["RCPT TO:<b@next.test>", "RCPT TO:<c@next.test>"]}

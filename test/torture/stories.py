@@ -88,6 +88,18 @@ def pipelined(tags):
     return [out]
 
 
+class Reports(Smtp):
+    """A failure and a success of one message, told in two reports: each once, whatever happens."""
+
+    def check(self, e, taken, window):
+        super().check(e, taken, window)
+        if taken["reports"] != "yes":
+            return
+        once = {re.search(r"^Message-Id: (.*)$", t, re.M | re.I)[1]: t for t in e.maildir("mail/a")}
+        told = sorted(re.search(r"^Action: (.*)$", t, re.M)[1] for t in once.values())
+        assert told == ["delivered", "failed"], f"told: {told}"
+
+
 class Local(Story):
     """exim -t."""
 
@@ -162,6 +174,8 @@ def stories():
     out = [Smtp(name, parts, tags, main=main) for name, parts, tags, main in both]
     out += [Smtp(f"daemon-{name}", parts, tags, daemon=True, main=main) for name, parts, tags, main in both]
     out += [
+        Reports("daemon-reports", smtp("a@here.test", ["x@fail.test", "one@here.test"], "reports", rcpt=" NOTIFY=SUCCESS,FAILURE"),
+                {"reports": ["maildir:one"]}, daemon=True),
         Local(),
         Queued("queue-run", ["one@here.test", *RELAY], ["maildir:one", *AT_SINK], ["-q"]),
         Queued("freeze", ["one@here.test"], ["maildir:one"], ["-Mf", "ID"]),
