@@ -124,7 +124,7 @@ static const char *number(int i)
 {
     static char id[32];
 
-    (void)snprintf(id, sizeof(id), "1aaaaa-%06d-00", i);
+    (void)snprintf(id, sizeof(id), "1aaaaa-%06u-00", (unsigned)i % 1000000);
     return id;
 }
 
