@@ -88,8 +88,10 @@ bool dsn_send_reports(struct delivery *d)
 {
     struct dsn_plan *plans = dsn_plan_all(d);
 
-    if (plans == NULL)
+    if (plans == NULL) {
+        dsn_once_forget_facts(d);
         return true;
+    }
     for (struct dsn_plan *p = plans; p != NULL; p = p->next)
         begin(d, p);
     if (dsn_once_intend(d, plans)) {

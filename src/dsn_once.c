@@ -207,6 +207,20 @@ const char *dsn_once_fact(struct arena *a, const struct address *addr)
         word_of(a, by_host ? addr->confirmation : addr->result.diagnostic));
 }
 
+void dsn_once_keep_fact(struct message *m, const char *fact)
+{
+    if (m->place != 0)
+        message_add_nonrecipient(m, fact);
+}
+
+void dsn_once_forget_facts(struct delivery *d)
+{
+    const char **notes = notes_of(d->arena, d->message, "dsn success ");
+
+    for (size_t i = 0; notes[i] != NULL; i++)
+        forget(d->message, notes[i]);
+}
+
 /* The submitted recipient; done ones were left out when the addresses were made. */
 static struct address *top_of(struct delivery *d, long pno, long children)
 {
@@ -284,8 +298,10 @@ static bool has_files(struct delivery *d)
 {
     struct err err = { 0 };
 
-    if (spool_rest(d->exim, d->message, &err))
+    if (spool_rest(d->exim, d->message, &err)) {
+        dsn_once_forget_facts(d);
         return true;
+    }
     log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id, "%s", err.msg);
     return false;
 }

@@ -40,6 +40,11 @@ void dsn_once_recall(struct delivery *d);
 /* The note for the journal on an address that was delivered; NULL if nobody asked. */
 const char *dsn_once_fact(struct arena *a, const struct address *addr);
 
+/* While the message is in the log of the spool, its files would be made without what its journal there says. */
+void dsn_once_keep_fact(struct message *m, const char *fact);
+/* The facts are in a journal that stays, or nobody is to be told. */
+void dsn_once_forget_facts(struct delivery *d);
+
 /* ---- at RCPT ---- */
 void dsn_once_note_given(struct message *m, size_t pno, const char *address);
 /* That address, or NULL: the recipient's own. */

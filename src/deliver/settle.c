@@ -122,10 +122,12 @@ static bool journal_by(struct delivery *d, journal_writer *write,
     const char **all = arena_new_array(d->arena, const char *, 2 * fresh + n);
     size_t count = 0;
     for (const struct address *a = d->addr_succeeded; a != d->journaled; a = a->next) {
-        const char *fact = dsn_once_fact(d->arena, a);
-        if (fact != NULL)
+        const char *fact = dsn_once_fact(d->message->arena, a);
+        if (fact != NULL) {
             all[count++] = fact; /* first: a torn journal may cost a delivery too many,
                                     but no report */
+            dsn_once_keep_fact(d->message, fact);
+        }
         all[count++] = a->unique;
     }
     for (size_t i = 0; i < n; i++)

@@ -55,7 +55,6 @@ static bool read_extensions(struct smtp_transaction *tx)
         return true;
     (void)smtp_fault_set(at, SMTP_SCOPE_MESSAGE, RC_FAIL, ERR_UTF8FWD,
                          "utf8 support required but not offered for forwarding");
-    at->fault.status = "5.6.7";
     return false;
 }
 

@@ -25,7 +25,7 @@ static const char *default_status(enum rc rc, int basic_errno)
     case ERR_TLSFAILURE:
         return "4.7.5";
     case ERR_TLSREQUIRED:
-        return "4.7.4";
+        return "4.7.10";
     case ERR_AUTHFAIL:
         return "4.7.0";
     case ERR_DNSDEFER:
@@ -36,6 +36,8 @@ static const char *default_status(enum rc rc, int basic_errno)
         return "4.5.0";
     case ERR_EXPANDFAIL:
         return "4.3.5";
+    case ERR_UTF8FWD:
+        return "5.6.7";
     default:
         return rc == RC_FAIL ? "5.0.0" : "4.0.0";
     }
