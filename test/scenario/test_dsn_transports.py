@@ -40,10 +40,37 @@ onward:
   route_list = * 127.0.0.1
   self = send
   transport = to_next
+causes:
+  driver = accept
+  local_parts = toobig : missing : denied
+  transport = $local_part
+notls:
+  driver = manualroute
+  domains = notls.test
+  route_list = * 127.0.0.1
+  self = send
+  transport = notls
 local:
   driver = accept
+  domains = here.test
   transport = maildir
 begin transports
+toobig:
+  driver = appendfile
+  directory = {dir}/mail/toobig
+  message_size_limit = 10
+missing:
+  driver = pipe
+  command = /nonexistent/program
+denied:
+  driver = pipe
+  command = /bin/true
+  allow_commands = /bin/false
+notls:
+  driver = smtp
+  port = {next}
+  allow_localhost
+  hosts_require_tls = *
 command:
   driver = pipe
   command = /bin/sh -c "cat >/dev/null; exit ${substr_4:$local_part}"
@@ -243,3 +270,15 @@ def test_what_the_remote_host_was_told_is_in_the_report(server):
         send(server, [(recipient, "")])
         text = server.wait_mail("mail/alice", before + 1)
         assert sum("SMTP-Remote-Recipient" in t for t in text) == 1
+
+
+def test_each_cause_has_its_status(server):
+    causes = {"toobig@here.test": "5.2.3", "missing@here.test": "5.3.5", "denied@here.test": "5.7.1", "x@unrouted.test": "5.1.1"}
+    send(server, [(address, "") for address in causes])
+    (text,) = server.wait_mail("mail/alice")
+    assert {g["Final-Recipient"][7:]: g["Status"] for g in Report(text).recipients} == causes
+    send(server, [("x@notls.test", "")])
+    server.wait_log("== x@notls.test")
+    time.sleep(1.1)  # delay_warning
+    server.run("-qff")
+    assert Report(server.wait_mail("mail/alice", 2)[1]).one("x@notls.test")["Status"] == "4.7.10"
