@@ -23,8 +23,8 @@
 struct change {
     struct exim *exim;
     struct message *message;
-    const char *arg; /* an address, or NULL */
-    const char *by;  /* who asked, for the log */
+    const char *arg;  /* an address, or NULL */
+    const char *by;   /* who asked, for the log */
     struct buf notes; /* for the log, one a line */
     const char *done; /* what to say in the end; NULL: "has been modified" */
 };
@@ -41,7 +41,8 @@ static void log_notes(struct change *c)
         size_t len = strcspn(line, "\n");
 
         end = line + len + (line[len] == '\n');
-        log_write(c->exim->log, LOG_MAIN, c->message->id, "%.*s by %s", (int)len, line, c->by);
+        log_write(c->exim->log, LOG_MAIN, c->message->id, "%.*s by %s", (int)len, line,
+                  c->by);
     }
 }
 
@@ -77,12 +78,15 @@ static bool no_address(const char *doing)
     return false;
 }
 
-/* Unqualified addresses get qualify_recipient or qualify_domain, as if they had come locally. */
-static const char *read_address(struct change *c, const char *doing, unsigned flags, const char *domain)
+/* Unqualified addresses get qualify_recipient or qualify_domain, as if they had come
+ * locally. */
+static const char *read_address(struct change *c, const char *doing, unsigned flags,
+                                const char *domain)
 {
     struct parsed_address p;
 
-    if (!parse_address(c->message->arena, c->arg, flags | PARSE_ALLOW_DOMAIN_LITERAL, &p)) {
+    if (!parse_address(c->message->arena, c->arg, flags | PARSE_ALLOW_DOMAIN_LITERAL,
+                       &p)) {
         printf("- error while %s:\n  bad address %s: %s\n", doing, c->arg, p.err);
         return NULL;
     }
@@ -97,7 +101,8 @@ static bool edit_sender(struct change *c)
 
     if (c->arg == NULL)
         return no_address(doing);
-    const char *sender = read_address(c, doing, PARSE_ALLOW_EMPTY, c->exim->config->qualify_domain);
+    const char *sender =
+        read_address(c, doing, PARSE_ALLOW_EMPTY, c->exim->config->qualify_domain);
     if (sender == NULL)
         return false;
     c->message->sender = sender;
@@ -137,7 +142,8 @@ static bool mark_delivered(struct change *c)
             mark(c, m->recipients[i].address);
             return true;
         }
-    printf("- error while %s:\n  %s is not a recipient: message not updated\n", doing, c->arg);
+    printf("- error while %s:\n  %s is not a recipient: message not updated\n", doing,
+           c->arg);
     return false;
 }
 
@@ -151,9 +157,12 @@ static bool mark_all(struct change *c)
 static const struct {
     bool (*run)(struct change *c);
 } changes[] = {
-    [QUEUE_FREEZE] = { freeze },           [QUEUE_THAW] = { thaw },
-    [QUEUE_EDIT_SENDER] = { edit_sender }, [QUEUE_ADD_RECIPIENT] = { add_recipient },
-    [QUEUE_MARK_DELIVERED] = { mark_delivered }, [QUEUE_MARK_ALL] = { mark_all },
+    [QUEUE_FREEZE] = { freeze },
+    [QUEUE_THAW] = { thaw },
+    [QUEUE_EDIT_SENDER] = { edit_sender },
+    [QUEUE_ADD_RECIPIENT] = { add_recipient },
+    [QUEUE_MARK_DELIVERED] = { mark_delivered },
+    [QUEUE_MARK_ALL] = { mark_all },
 };
 
 /* ---- showing ---- */
@@ -170,10 +179,13 @@ static int view(struct exim *e, enum queue_op op, const char *id)
 
     (void)fflush(stdout);
     if (op == QUEUE_VIEW_LOG)
-        return spool_copy(e, id, SPOOL_PART_LOG, 0, STDOUT_FILENO) ? EXIT_SUCCESS
-                                                                   : failed_to_open("msglog", id, "");
-    ok = spool_copy(e, id, op == QUEUE_VIEW_HEADERS ? SPOOL_PART_HEADER : SPOOL_PART_DATA, 0, STDOUT_FILENO);
-    return ok ? EXIT_SUCCESS : failed_to_open("input", id, op == QUEUE_VIEW_HEADERS ? "-H" : "-D");
+        return spool_copy(e, id, SPOOL_PART_LOG, 0, STDOUT_FILENO)
+                   ? EXIT_SUCCESS
+                   : failed_to_open("msglog", id, "");
+    ok = spool_copy(e, id, op == QUEUE_VIEW_HEADERS ? SPOOL_PART_HEADER : SPOOL_PART_DATA,
+                    0, STDOUT_FILENO);
+    return ok ? EXIT_SUCCESS
+              : failed_to_open("input", id, op == QUEUE_VIEW_HEADERS ? "-H" : "-D");
 }
 
 static int no_data_file(struct exim *e, const char *id)
@@ -181,6 +193,39 @@ static int no_data_file(struct exim *e, const char *id)
     printf("Spool data file for %s does not exist\n", id);
     log_write(e->log, LOG_MAIN, id, "Spool file %s-D not found", id);
     return EXIT_FAILURE;
+}
+
+static void print_headers(const struct message *m)
+{
+    for (const struct header *h = m->headers.first; h != NULL; h = h->next)
+        if (h->type != HEADER_OLD)
+            fwrite(h->text, 1, h->len, stdout);
+    printf("\n");
+}
+
+/* A message that the daemon is delivering has no files: what they would hold is shown all
+ * the same. False: it has some, or has gone. */
+static bool view_logged(struct exim *e, enum queue_op op, const char *id)
+{
+    struct arena *a = arena_new("view");
+    struct spool_logged l;
+    struct message m;
+    struct err err = { 0 };
+    bool found = spool_file_size(e, id, SPOOL_PART_HEADER) < 0 &&
+                 spool_find_logged(e, a, id, &l, &err);
+
+    if (found && op == QUEUE_VIEW_COPY) {
+        spool_peek_logged(&l, a, &m);
+        print_headers(&m);
+    } else if (found && op == QUEUE_VIEW_BODY) {
+        printf("%s-D\n", id);
+    }
+    if (found) {
+        struct str text = op == QUEUE_VIEW_HEADERS ? l.header : l.body;
+        fwrite(text.p, 1, text.len, stdout);
+    }
+    arena_destroy(&a);
+    return found;
 }
 
 /* As it goes out, but for what routers and transports add. */
@@ -197,10 +242,7 @@ static int view_copy(struct exim *e, const char *id)
     } else if (rc != SPOOL_OK) {
         printf("Spool format error for %s-H\n", id);
     } else {
-        for (const struct header *h = m.headers.first; h != NULL; h = h->next)
-            if (h->type != HEADER_OLD)
-                fwrite(h->text, 1, h->len, stdout);
-        printf("\n");
+        print_headers(&m);
         (void)fflush(stdout);
         status = spool_copy(e, id, SPOOL_PART_DATA, SPOOL_DATA_START, STDOUT_FILENO)
                      ? EXIT_SUCCESS
@@ -217,7 +259,8 @@ static const char *caller(const struct exim *e)
     return e->originator_login == NULL ? "?" : e->originator_login;
 }
 
-static int cannot_load(struct exim *e, const char *id, enum spool_rc rc, const struct err *err)
+static int cannot_load(struct exim *e, const char *id, enum spool_rc rc,
+                       const struct err *err)
 {
     if (rc == SPOOL_LOCKED)
         printf("Message %s is locked\n", id);
@@ -244,7 +287,8 @@ static bool write_change(struct change *c)
     return false;
 }
 
-static int change(struct exim *e, enum queue_op op, const char *id, char *const *args, int nargs)
+static int change(struct exim *e, enum queue_op op, const char *id, char *const *args,
+                  int nargs)
 {
     struct change c = { .exim = e, .by = caller(e) };
     struct err err = { 0 };
@@ -261,7 +305,8 @@ static int change(struct exim *e, enum queue_op op, const char *id, char *const 
     }
     ok = ok && write_change(&c);
     if (ok)
-        printf("%s\n%s", c.done != NULL ? c.done : "has been modified", op == QUEUE_MARK_ALL ? "\n" : "");
+        printf("%s\n%s", c.done != NULL ? c.done : "has been modified",
+               op == QUEUE_MARK_ALL ? "\n" : "");
     message_free(&c.message);
     if (ok)
         queue_notify_changed(e, id);
@@ -288,7 +333,8 @@ static void log_removal(struct exim *e, const char *id)
 }
 
 /* What cannot be read is removed all the same, by an administrator. */
-static int remove_damaged(struct exim *e, const char *id, enum spool_rc rc, const struct err *err)
+static int remove_damaged(struct exim *e, const char *id, enum spool_rc rc,
+                          const struct err *err)
 {
     bool no_data = spool_file_size(e, id, SPOOL_PART_DATA) < 0, found;
 
@@ -338,8 +384,14 @@ static int remove_message(struct exim *e, const char *id)
     return EXIT_SUCCESS;
 }
 
-int queue_operate(struct exim *e, enum queue_op op, const char *id, char *const *args, int nargs)
+int queue_operate(struct exim *e, enum queue_op op, const char *id, char *const *args,
+                  int nargs)
 {
+    bool views =
+        op == QUEUE_VIEW_HEADERS || op == QUEUE_VIEW_BODY || op == QUEUE_VIEW_COPY;
+
+    if (views && view_logged(e, op, id))
+        return EXIT_SUCCESS;
     if (!queue_settle(e, id)) {
         printf("Message %s is locked\n", id);
         return EXIT_FAILURE;

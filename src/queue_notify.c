@@ -44,17 +44,13 @@ bool queue_notify_local(struct exim *e, struct message *m)
 static bool is_in_log(struct exim *e, const char *id)
 {
     struct arena *a = arena_new("log of the spool");
-    struct spool_logged *list;
-    size_t n = 0;
+    struct spool_logged found;
     struct err err = { 0 };
-    bool found = false;
+    bool yes = spool_file_size(e, id, SPOOL_PART_HEADER) < 0 &&
+               spool_find_logged(e, a, id, &found, &err);
 
-    if (spool_file_size(e, id, SPOOL_PART_HEADER) < 0 &&
-        spool_scan_log(e, a, &list, &n, &err))
-        while (!found && n > 0)
-            found = strcmp(list[--n].id, id) == 0;
     arena_destroy(&a);
-    return found;
+    return yes;
 }
 
 /* Its worker says first that it has files, then lets go of them. */

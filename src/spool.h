@@ -70,8 +70,10 @@ bool spool_remove(struct exim *e, struct message *m, struct err *err) MUST_USE;
  * lstat where there is none. False: err; the log stays. */
 bool spool_recover(struct exim *e, struct err *err) MUST_USE;
 /* For listing: the messages that are in the log only. texts in a. */
-struct spool_logged { char id[17]; struct str header, journal; size_t body_size; };
+struct spool_logged { char id[17]; struct str header, journal, body /* of spool_find_logged only */; size_t body_size; };
 bool spool_scan_log(struct exim *e, struct arena *a, struct spool_logged **out, size_t *count, struct err *err);
+/* One message that is in the log only. False: there is none, or (err) it cannot be read. */
+bool spool_find_logged(struct exim *e, struct arena *a, const char *id, struct spool_logged *out, struct err *err);
 void spool_peek_logged(const struct spool_logged *l, struct arena *a, struct message *out);
 
 /* ---- the queue as files ---- */

@@ -76,7 +76,8 @@ static enum spool_rc read_logged(struct exim *e, struct message *m, uint64_t pla
     unsigned state = wal_state(e->wal, place);
     struct wal_record r;
     struct err why = { 0 };
-    /* gone: since it was asked for, by whoever had the lock; the record may still be there */
+    /* gone: since it was asked for, by whoever had the lock; the record may still be
+     * there */
     enum spool_rc rc = state == 0 ? SPOOL_GONE : read_record(e, m, place, &r, err);
 
     if (rc != SPOOL_OK)
@@ -184,7 +185,8 @@ bool spool_rest(struct exim *e, struct message *m, struct err *err)
 {
     if (m->place == 0)
         return true;
-    if (!wal_lock(e->wal, m->place)) /* one that came in this process: the queue found it first */
+    if (!wal_lock(e->wal,
+                  m->place)) /* one that came in this process: the queue found it first */
         return err_set(err, m->arena, "another process delivers %s already", m->id);
     struct arena *a = arena_new("spool rest");
 
@@ -205,6 +207,7 @@ bool spool_rest(struct exim *e, struct message *m, struct err *err)
 struct logged {
     struct arena *arena;
     struct hash *by_id;
+    const char *only; /* this message; NULL: all */
     bool bodies;
 };
 struct logged_message {
@@ -229,6 +232,8 @@ static bool collect(void *arg, const struct wal_record *r)
     struct logged *l = arg;
     struct logged_message *m = hash_find(l->by_id, r->id);
 
+    if (l->only != NULL && strcmp(l->only, r->id) != 0)
+        return true;
     if (r->kind == WAL_MESSAGE)
         add_message(l, r);
     else if (m != NULL && r->kind == WAL_GONE)
@@ -307,42 +312,61 @@ bool spool_recover(struct exim *e, struct err *err)
 
 /* ---- listing ---- */
 
-static size_t list_live(const struct logged *l, struct spool_logged *out)
+/* A log that is not there is an empty one. */
+static bool read_log(struct exim *e, struct logged *l, struct err *err)
 {
-    struct hash_iter it = { 0 };
-    const char *id;
-    void *value;
-    size_t n = 0;
+    int fd = wal_open(e, l->arena, O_RDONLY);
 
-    while (hash_next(l->by_id, &it, &id, &value)) {
-        struct logged_message *m = value;
+    if (fd < 0)
+        return errno == ENOENT ||
+               err_sys(err, e->arena, errno, "cannot open the log of the spool");
+    bool ok = wal_scan(fd, 0, collect, l, err);
+    (void)fd_close(fd);
+    return ok;
+}
 
-        if (m->gone)
-            continue;
-        out[n] = (struct spool_logged){ .header = m->record.head,
-                                        .journal = buf_view(&m->journal),
-                                        .body_size = m->record.body.len };
-        memcpy(out[n++].id, id, sizeof(out->id));
-    }
-    return n;
+static struct spool_logged as_found(const struct logged_message *m)
+{
+    struct spool_logged out = { .header = m->record.head,
+                                .journal = buf_view(&m->journal),
+                                .body_size = m->record.body.len,
+                                .body = m->record.body };
+
+    memcpy(out.id, m->record.id, sizeof(out.id));
+    return out;
 }
 
 bool spool_scan_log(struct exim *e, struct arena *a, struct spool_logged **out,
                     size_t *count, struct err *err)
 {
     struct logged l = { .arena = a, .by_id = hash_new(a, false) };
-    int fd = wal_open(e, a, O_RDONLY);
+    struct hash_iter it = { 0 };
+    const char *id;
+    void *value;
 
     *count = 0;
-    if (fd < 0)
-        return errno == ENOENT ||
-               err_sys(err, e->arena, errno, "cannot open the log of the spool");
-    bool ok = wal_scan(fd, 0, collect, &l, err);
-    (void)fd_close(fd);
-    if (!ok)
+    if (!read_log(e, &l, err))
         return false;
     *out = arena_new_array(a, struct spool_logged, hash_count(l.by_id) + 1);
-    *count = list_live(&l, *out);
+    while (hash_next(l.by_id, &it, &id, &value))
+        if (!((struct logged_message *)value)->gone)
+            (*out)[(*count)++] = as_found(value);
+    return true;
+}
+
+bool spool_find_logged(struct exim *e, struct arena *a, const char *id,
+                       struct spool_logged *out, struct err *err)
+{
+    struct logged l = {
+        .arena = a, .by_id = hash_new(a, false), .only = id, .bodies = true
+    };
+
+    if (!read_log(e, &l, err))
+        return false;
+    const struct logged_message *m = hash_find(l.by_id, id);
+    if (m == NULL || m->gone)
+        return false;
+    *out = as_found(m);
     return true;
 }
 

@@ -108,6 +108,10 @@ def test_the_tools_see_a_message_without_files(held, main):
         os.kill(queue, signal.SIGCONT)
     assert "has been removed" in tools[0].result().stdout
     assert "is now frozen" in tools[1].result().stdout
+    assert e.run("-Mvh", first).stdout.startswith(f"{first}-H\n")
+    assert e.run("-Mvb", first).stdout.startswith(f"{first}-D\nxxx")
+    assert "\nSubject: t\n\nxxx" in e.run("-Mvc", first).stdout
+    assert f"{first}-H" not in e.files()
     assert e.run("-Mrm", first, check=False).stdout == f"Message {first} is locked\n"
     assert set(e.queue()) == set(ids) - {removed}
     e.let_go()

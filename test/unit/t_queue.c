@@ -2,7 +2,6 @@
 #include "queue.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -105,18 +104,12 @@ static int place_setup(void **state)
     return 0;
 }
 
-static int drop(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-    (void)st, (void)flag, (void)ftw;
-    return remove(path);
-}
-
 static int place_teardown(void **state)
 {
     struct place *p = *state;
     struct arena *a = p->arena;
 
-    (void)nftw(p->dir, drop, 16, FTW_DEPTH | FTW_PHYS);
+    unit_remove_tree(p->dir);
     arena_destroy(&a);
     return 0;
 }

@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -77,18 +76,12 @@ static int place_setup(void **state)
     return 0;
 }
 
-static int drop(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-    (void)st, (void)flag, (void)ftw;
-    return remove(path);
-}
-
 static int place_teardown(void **state)
 {
     struct place *p = *state;
     struct arena *a = p->arena;
 
-    (void)nftw(p->dir, drop, 16, FTW_DEPTH | FTW_PHYS);
+    unit_remove_tree(p->dir);
     arena_destroy(&a);
     return 0;
 }

@@ -93,10 +93,7 @@ static struct place *open_place(void)
 
 static void close_place(struct place *p)
 {
-    char command[128];
-
-    (void)snprintf(command, sizeof(command), "rm -rf %s", p->dir);
-    assert_int_equal(system(command), 0);
+    unit_remove_tree(p->dir);
     if (p->exim.wal != NULL)
         (void)fd_close(wal_fd(p->exim.wal));
     arena_destroy(&p->exim.arena);
@@ -314,6 +311,9 @@ static void a_message_lives_in_the_log_until_it_rests(void **state)
     (void)state;
     assert_true(m->place != 0);
     assert_false(has_file(p, m->id, "-H") || has_file(p, m->id, "-D"));
+    struct spool_logged seen;
+    assert_true(spool_find_logged(&p->exim, p->exim.arena, m->id, &seen, &err));
+    assert_int_equal(seen.body.len, 21);
     again = load(p, m);
     assert_body(again);
     assert_string_equal(again->recipients[0].address, "a@x.test");
@@ -322,6 +322,7 @@ static void a_message_lives_in_the_log_until_it_rests(void **state)
     assert_body(again);
     message_free(&again);
     assert_int_equal(wal_state(p->exim.wal, m->place), 0);
+    assert_false(spool_find_logged(&p->exim, p->exim.arena, m->id, &seen, &err));
     again = load(p, m); /* with its old place: it has moved */
     assert_body(again);
     message_free(&again);

@@ -2,6 +2,7 @@
 #ifndef TEST_UNIT_H
 #define TEST_UNIT_H
 
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -29,6 +30,18 @@ static inline int unit_arena_teardown(void **state)
 
     arena_destroy(&a);
     return 0;
+}
+
+static inline int unit_remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    (void)st, (void)flag, (void)ftw;
+    return remove(path);
+}
+
+/* A test's folder with all that is in it. */
+static inline void unit_remove_tree(const char *path)
+{
+    (void)nftw(path, unit_remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 #define UNIT_TEST(f) cmocka_unit_test_setup_teardown(f, unit_arena_setup, unit_arena_teardown)
