@@ -111,27 +111,6 @@ static bool set_directories(struct expand_ctx *ctx, struct address *addr, struct
 
 /* ---- batching ---- */
 
-/* Does any string of the transport, private or generic, depend on this variable? */
-static bool option_mentions(const struct option *rows, size_t n, const void *instance,
-                            const char *word)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (rows[i].kind != KIND_EXPAND && rows[i].kind != KIND_EXPAND_BOOL)
-            continue;
-        const struct expr *e =
-            *(const struct expr *const *)((const char *)instance + rows[i].offset);
-        if (e != NULL && e->constant == NULL && strstr(e->text, word) != NULL)
-            return true;
-    }
-    return false;
-}
-
-static bool transport_mentions(const struct transport *t, const char *word)
-{
-    return option_mentions(t->driver->options, t->driver->option_count, t, word) ||
-           option_mentions(transport_options, transport_option_count, t, word);
-}
-
 static const char *batch_id(struct delivery *d, struct address *addr)
 {
     struct expand_ctx ctx;
@@ -149,15 +128,16 @@ static bool may_join(struct delivery *d, struct address *first, struct address *
         first->uid_set != next->uid_set || first->uid != next->uid ||
         first->gid != next->gid || ((first->flags | next->flags) & ADDR_PIPE_FILE_REPLY))
         return false;
-    if ((t->driver->flags & TRANSPORT_DSN) && envelope_passes_dsn(first) != envelope_passes_dsn(next))
+    if ((t->driver->flags & TRANSPORT_DSN) &&
+        envelope_passes_dsn(first) != envelope_passes_dsn(next))
         return false;
     if (t->batch_id != NULL) {
         const char *x = batch_id(d, first), *y = batch_id(d, next);
         return x != NULL && y != NULL && strcmp(x, y) == 0;
     }
-    if (transport_mentions(t, "local_part"))
+    if (t->uses_local_part)
         return false;
-    return strcmp(first->domain, next->domain) == 0 || !transport_mentions(t, "domain");
+    return strcmp(first->domain, next->domain) == 0 || !t->uses_domain;
 }
 
 /* Takes first's batch out of d->addr_local. */
@@ -191,7 +171,7 @@ struct job {
     struct address *batch;
     struct expand_ctx ctx;
     struct transport_call call;
-    struct agent_job *agent; /* NULL: the results are there */
+    struct agent_job *agent;         /* NULL: the results are there */
     const struct transport *counted; /* for max_parallel; NULL: it is not */
     int64_t start;
 };

@@ -88,10 +88,34 @@ static bool check_rewrite(struct transport *t, const struct driver_check *c,
     return true;
 }
 
+/* Does any string of the transport, private or generic, depend on this variable? */
+static bool option_mentions(const struct option *rows, size_t n, const void *instance,
+                            const char *word)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].kind != KIND_EXPAND && rows[i].kind != KIND_EXPAND_BOOL)
+            continue;
+        const struct expr *e =
+            *(const struct expr *const *)((const char *)instance + rows[i].offset);
+        if (e != NULL && e->constant == NULL && strstr(e->text, word) != NULL)
+            return true;
+    }
+    return false;
+}
+
+static bool mentions(const struct transport *t, const char *word)
+{
+    return option_mentions(t->driver->options, t->driver->option_count, t, word) ||
+           option_mentions(transport_options, transport_option_count, t, word);
+}
+
 static bool check(void *instance, const struct driver_check *c, struct err *err)
 {
     struct transport *t = instance;
     struct owner_ids ids;
+
+    t->uses_local_part = mentions(t, "local_part");
+    t->uses_domain = mentions(t, "domain");
 
     if (!driver_option_set(c, "retry_use_local_part"))
         t->retry_use_local_part = (t->driver->flags & TRANSPORT_LOCAL) != 0;

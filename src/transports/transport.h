@@ -47,6 +47,7 @@ struct transport {
     const struct expr *shadow_condition;
     const struct expr *transport_filter;
     long transport_filter_timeout;
+    bool uses_local_part, uses_domain; /* some string does: addresses of one batch agree in it */
     const struct router_text *headers_add, *headers_remove;
     const char *headers_rewrite;
     const struct rewrite_rule *rewrite_rules; /* read from headers_rewrite */
