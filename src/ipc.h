@@ -24,7 +24,7 @@ struct arena;
 enum { IPC_RECORD_MAX = 80 * 1024, IPC_USER_MAX = 256 };
 
 enum ipc_kind {
-    IPC_AGENT = 1,  /* to the broker, with the agent's end: start an agent */
+    IPC_AGENT = 1,  /* with the agent's end of a link: to the broker, and from it to an agent */
     IPC_ANSWER,     /* first record from an agent */
     IPC_CONNECTION, /* acceptor to session, with the socket */
     IPC_IDLE,       /* session to acceptor: served it */
@@ -39,6 +39,7 @@ struct ipc_agent {
     uid_t uid;
     gid_t gid;
     const char *init_user; /* NULL: no supplementary groups */
+    bool shared;           /* an agent that others have links to will do */
 };
 struct ipc_answer {
     bool ok;

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/str.h"
 #include "base/tod.h"
+#include "os.h"
 
 enum { SEND_TRIES = 8 }; /* for want of memory: a quarter of a second in all */
 
@@ -229,6 +230,11 @@ bool fd_sync_data(int fd)
         rc = fdatasync(fd);
     while (rc < 0 && errno == EINTR);
     return rc == 0;
+}
+
+void fd_sync_begin(int fd)
+{
+    os_begin_sync(fd);
 }
 
 bool fd_sync_dir(const char *dir)

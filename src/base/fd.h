@@ -29,6 +29,7 @@ int fd_close(int fd);
 int fd_open(const char *path, int flags, mode_t mode); /* adds O_CLOEXEC */
 bool fd_sync(int fd) MUST_USE;
 bool fd_sync_data(int fd) MUST_USE;                    /* fdatasync: enough when only bytes were added */
+void fd_sync_begin(int fd); /* the disk may begin with what fd_sync will wait for: a hint */
 bool fd_sync_dir(const char *dir) MUST_USE;            /* open, fsync, close */
 bool fd_set_nonblock(int fd, bool on);
 /* Waits until readable/writable: 1 ready, 0 deadline passed (monotonic ms; -1 = none), -1 errno.

@@ -37,6 +37,7 @@ struct broker_state {
         int role;
     } retired[RETIRED_MAX]; /* of earlier configurations: they finish what they have */
     size_t retired_count;
+    struct priv_agents *agents;
     bool stopping, queue_told;
     sigset_t during_wait;
 };
@@ -213,6 +214,7 @@ static void reload(struct broker_state *s)
         return;
     }
     close_unused(old, d);
+    priv_agents_forget(s->agents);
     s->daemon = d;
     retire(s, ROLE_ACCEPTOR);
     retire(s, ROLE_QUEUE);
@@ -313,7 +315,7 @@ static void wait_and_serve(struct broker_state *s, int wait_ms)
     if (ppoll(fds, ARRAY_LEN(fds), wait_ms < 0 ? NULL : &t, &s->during_wait) <= 0)
         return;
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
-        if (fds[i].revents != 0 && !priv_serve(d->exim, fds[i].fd, i == 1))
+        if (fds[i].revents != 0 && !priv_serve(d->exim, i == 0 ? s->agents : NULL, fds[i].fd))
             log_write(d->exim->log, LOG_MAIN | LOG_PANIC, NULL, "broker: lost a channel: %s",
                       strerror(errno));
 }
@@ -322,6 +324,7 @@ int daemon_broker(struct daemon *d)
 {
     struct broker_state s = {
         .daemon = d,
+        .agents = priv_agents_new(d->exim->arena),
         .roles = { [ROLE_ACCEPTOR] = { .name = "acceptor", .run = daemon_acceptor },
                    [ROLE_QUEUE] = { .name = "queue", .run = daemon_queue } },
     };

@@ -11,23 +11,27 @@
 #include "deliver/agent_ipc.h"
 #include "deliver/deliver_int.h"
 #include "exim.h"
+#include "expand.h"
+#include "ipc.h"
 #include "message.h"
 #include "priv.h"
 #include "spool.h"
 #include "transports/capture.h"
 #include "transports/transport.h"
 
-/* Connections to agents, kept as long as this process lives: bounded, the oldest goes
- * first. */
-enum { AGENTS_KEPT = 16 };
+/* Connections to agents, kept as long as this process lives: bounded, the oldest goes first. A shared agent
+ * serves other processes too. What waits in the socket is bounded, so that sending never waits for an agent
+ * that waits for us to read. */
+enum { LINKS_KEPT = AGENT_JOBS_MAX + 8, LINKS_PER_ID = 2, JOBS_PER_LINK = 16, WAITING_MAX = 64 * 1024 };
 struct link {
     int fd; /* -1: free */
-    bool busy;
+    bool shared;
+    size_t jobs, waiting; /* under way; bytes of them */
     uid_t uid;
     gid_t gid;
     char message_id[MSGID_LEN + 1]; /* the one the agent holds */
 };
-static struct link links[AGENTS_KEPT];
+static struct link links[LINKS_KEPT];
 static size_t links_used, next_victim;
 
 static void link_close(struct link *l)
@@ -35,7 +39,6 @@ static void link_close(struct link *l)
     if (l->fd >= 0)
         fd_close(l->fd);
     l->fd = -1;
-    l->busy = false;
 }
 
 void agent_close_all(void)
@@ -48,34 +51,68 @@ void agent_close_all(void)
 static struct link *link_slot(void)
 {
     for (size_t i = 0; i < links_used; i++)
-        if (links[i].fd < 0)
+        if (links[i].fd < 0 && links[i].jobs == 0)
             return &links[i];
-    if (links_used < AGENTS_KEPT)
+    if (links_used < LINKS_KEPT)
         return &links[links_used++];
     struct link *l;
     do /* not all are busy: AGENT_JOBS_MAX is less */
-        l = &links[next_victim++ % AGENTS_KEPT];
-    while (l->busy);
+        l = &links[next_victim++ % LINKS_KEPT];
+    while (l->jobs > 0);
     link_close(l);
     return l;
 }
 
-static struct link *link_get(struct exim *e, const struct agent_id *who, struct err *err)
+static struct link *link_new(struct exim *e, const struct agent_id *who, bool shared, struct err *err)
 {
-    for (size_t i = 0; i < links_used; i++)
-        if (links[i].fd >= 0 && !links[i].busy && links[i].uid == who->uid &&
-            links[i].gid == who->gid && who->init_user == NULL)
-            return &links[i];
+    struct ipc_agent request = { who->uid, who->gid, who->init_user, shared };
+    int fd = priv_agent_connect(e, &request, err);
 
-    int fd = priv_agent_connect(e, who->uid, who->gid, who->init_user, err);
     if (fd < 0)
         return NULL;
     struct link *l = link_slot();
-    /* An agent with supplementary groups of one user serves nobody else. */
-    *l = (struct link){ .fd = fd, .uid = who->uid, .gid = who->gid };
-    if (who->init_user != NULL)
+    *l = (struct link){ .fd = fd, .uid = who->uid, .gid = who->gid, .shared = shared };
+    if (who->init_user != NULL) /* it has the groups of one user, and serves nobody else */
         l->uid = (uid_t)-1;
     return l;
+}
+
+static bool link_serves(const struct link *l, const struct agent_id *who)
+{
+    return l->fd >= 0 && l->uid == who->uid && l->gid == who->gid && who->init_user == NULL;
+}
+
+/* For one request, or a delivery that may take long: an agent with nothing to do. */
+static struct link *link_get(struct exim *e, const struct agent_id *who, bool own, struct err *err)
+{
+    for (size_t i = 0; i < links_used; i++)
+        if (link_serves(&links[i], who) && links[i].jobs == 0 && !(own && links[i].shared))
+            return &links[i];
+    return link_new(e, who, !own, err);
+}
+
+static bool has_room(const struct link *l)
+{
+    return l->jobs < JOBS_PER_LINK && l->waiting < WAITING_MAX;
+}
+
+/* For one of many quick deliveries: the link with the fewest; NULL without err: all are full. */
+static struct link *link_join(struct exim *e, const struct agent_id *who, struct err *err)
+{
+    struct link *best = NULL;
+    size_t n = 0;
+
+    for (size_t i = 0; i < links_used; i++) {
+        struct link *l = &links[i];
+        if (!link_serves(l, who) || !l->shared)
+            continue;
+        n++;
+        if (best == NULL || l->jobs < best->jobs)
+            best = l;
+    }
+    if (best == NULL || (best->jobs > 0 && n < LINKS_PER_ID))
+        return link_new(e, who, true, err);
+    return has_room(best) ? best : NULL;
 }
 
 /* deliver_drop_privilege: files are looked at as exim, whosesoever they are. */
@@ -139,10 +176,11 @@ static bool results_get(struct str body, struct arena *a, struct address *addrs)
 struct agent_job {
     struct link *link;
     struct agent_id who;
+    size_t bytes;
 };
 
-static bool send_job(struct link *l, const struct transport *t,
-                     const struct transport_call *call)
+static bool send_job(struct link *l, const struct transport *t, const struct transport_call *call,
+                     size_t *bytes)
 {
     struct arena *a = call->ctx->arena;
     struct buf b = buf_init(a, AGENT_RECORD_MAX);
@@ -155,6 +193,7 @@ static bool send_job(struct link *l, const struct transport *t,
     wire_put_u32(&b, n);
     for (const struct address *addr = call->addrs; addr != NULL; addr = addr->next)
         report_put_job(&b, addr);
+    *bytes = b.len;
     return send_message(l, a, call->message) &&
            agent_ipc_send(l->fd, AGENT_DELIVER, &b, -1);
 }
@@ -167,23 +206,30 @@ static bool lost(struct link *l, const struct agent_id *who, struct arena *a,
                    (long)who->uid, (long)who->gid);
 }
 
-struct agent_job *agent_start(struct exim *e, const struct agent_id *who,
-                              const struct transport *t, struct transport_call *call,
-                              struct err *err)
+bool agent_is_quick(const struct transport *t)
 {
+    return t->driver->begin != NULL && t->driver->independent(t) && t->transport_filter == NULL;
+}
+
+enum agent_rc agent_start(struct exim *e, const struct agent_id *who, struct transport_call *call,
+                          struct agent_job **out, struct err *err)
+{
+    const struct transport *t = call->ctx->transport;
     struct arena *a = call->ctx->arena;
-    struct link *l = link_get(e, who, err);
+    struct link *l = agent_is_quick(t) ? link_join(e, who, err) : link_get(e, who, true, err);
+    size_t bytes;
 
     if (l == NULL)
-        return NULL;
-    if (!send_job(l, t, call)) {
+        return err->msg == NULL ? AGENT_BUSY : AGENT_NONE;
+    if (!send_job(l, t, call, &bytes)) {
         (void)lost(l, who, a, err);
-        return NULL;
+        return AGENT_NONE;
     }
-    l->busy = true;
-    struct agent_job *job = arena_new_obj(a, struct agent_job);
-    *job = (struct agent_job){ .link = l, .who = *who };
-    return job;
+    l->jobs++;
+    l->waiting += bytes;
+    *out = arena_new_obj(a, struct agent_job);
+    **out = (struct agent_job){ .link = l, .who = *who, .bytes = bytes };
+    return AGENT_STARTED;
 }
 
 bool agent_finish(struct agent_job *job, struct transport_call *call, struct err *err)
@@ -193,9 +239,10 @@ bool agent_finish(struct agent_job *job, struct transport_call *call, struct err
     enum agent_record answer;
     struct str body;
     int fd = -1;
-    bool ok = agent_ipc_recv(l->fd, a, &answer, &body, &fd);
+    bool ok = l->fd >= 0 && agent_ipc_recv(l->fd, a, &answer, &body, &fd);
 
-    l->busy = false;
+    l->jobs--;
+    l->waiting -= job->bytes;
     if (fd >= 0)
         (void)fd_close(fd);
     if (!ok)
@@ -234,7 +281,7 @@ bool agent_read_file(struct exim *e, struct arena *a, const struct agent_id *who
                      const struct agent_file_check *c, struct str *text, struct err *err)
 {
     const struct agent_id reader = reader_of(e, who);
-    struct link *l = link_get(e, &reader, err);
+    struct link *l = link_get(e, &reader, false, err);
     struct buf b = buf_init(a, AGENT_RECORD_MAX);
     enum agent_record answer;
     struct str body;
@@ -261,7 +308,7 @@ bool agent_file_exists(struct exim *e, const struct agent_id *who, const char *p
     struct arena *a = arena_new("agent_file_exists");
     struct err err = { 0 };
     const struct agent_id reader = reader_of(e, who);
-    struct link *l = link_get(e, &reader, &err);
+    struct link *l = link_get(e, &reader, false, &err);
     struct buf b = buf_init(a, AGENT_RECORD_MAX);
     enum agent_record answer;
     struct str body;
@@ -279,7 +326,7 @@ bool agent_file_exists(struct exim *e, const struct agent_id *who, const char *p
 bool agent_run(struct exim *e, struct arena *a, const struct agent_id *who,
                const struct capture_command *c, struct str *output, struct err *err)
 {
-    struct link *l = link_get(e, who, err);
+    struct link *l = link_get(e, who, true, err); /* a command may take long */
     struct buf b = buf_init(a, AGENT_RECORD_MAX);
     enum agent_record answer;
     struct str body;

@@ -1,4 +1,4 @@
-/* agent.h - local deliveries as one (uid, gid), one after another: the job records and both ends.
+/* agent.h - local deliveries as one (uid, gid): the job records and both ends.
  *
  * The delivery process sends a job (message header text in -H form, body descriptor, transport name,
  * addresses); the agent runs the transport's driver and answers with the results. It also reads
@@ -22,13 +22,18 @@ struct transport_call;
 
 struct agent_id { uid_t uid; gid_t gid; const char *init_user; /* for initgroups; or NULL */ };
 
-/* Starts t for call->addrs as that user. NULL with err: no agent, the caller defers all. Several may be under
- * way, AGENT_JOBS_MAX at most; nothing else is asked of agents until they are finished. Agents are kept per
- * (uid, gid) until the process ends or they have been idle. */
-enum { AGENT_JOBS_MAX = 8 };
+/* Starts the transport of call->ctx for call->addrs as that user. AGENT_NONE with err: no agent, the caller
+ * defers all. AGENT_BUSY: agents have all they should; finish the oldest job first. Several may be under way,
+ * AGENT_JOBS_MAX at most, to be finished in the order in which they were started; nothing else is asked of
+ * agents until then. Agents are kept per (uid, gid) until the process ends or they have been idle; those for
+ * quick transports are shared with other processes, and do what has come from all of them together. */
+enum { AGENT_JOBS_MAX = 32 };
+enum agent_rc { AGENT_STARTED, AGENT_BUSY, AGENT_NONE };
 struct agent_job;
-struct agent_job *agent_start(struct exim *e, const struct agent_id *who, const struct transport *t,
-                              struct transport_call *call, struct err *err);
+enum agent_rc agent_start(struct exim *e, const struct agent_id *who, struct transport_call *call,
+                          struct agent_job **out, struct err *err) MUST_USE;
+/* Writes files of its own and waits for no lock or program (transport_driver's independent and begin). */
+bool agent_is_quick(const struct transport *t);
 /* Waits; results are filled in. False with err: the agent is lost, the caller defers all. */
 bool agent_finish(struct agent_job *job, struct transport_call *call, struct err *err) MUST_USE;
 
@@ -50,6 +55,7 @@ bool agent_file_exists(struct exim *e, const struct agent_id *who, const char *p
 bool agent_run(struct exim *e, struct arena *a, const struct agent_id *who, const struct capture_command *c,
                struct str *output, struct err *err) MUST_USE;
 void agent_close_all(void);
-void agent_main(struct exim *e, int fd) NORETURN; /* the agent's side */
+/* The agent's side: its first link; control: where the broker hands it further ones, or -1. */
+void agent_main(struct exim *e, int link, int control) NORETURN;
 
 #endif

@@ -101,3 +101,12 @@ bool agent_ipc_recv(int sock, struct arena *a, enum agent_record *kind, struct s
             fd_close(fds[i]);
     return ok;
 }
+
+bool agent_ipc_error(int sock, struct arena *a, int sys_errno, const char *msg)
+{
+    struct buf b = buf_init(a, AGENT_RECORD_MAX);
+
+    wire_put_i64(&b, sys_errno);
+    wire_put_cstr(&b, msg);
+    return agent_ipc_send(sock, AGENT_ERROR, &b, -1);
+}

@@ -27,5 +27,7 @@ bool agent_ipc_send(int sock, enum agent_record kind, const struct buf *body, in
 /* False when the peer is gone or the record is bad. *body_fd is the caller's (or -1). */
 bool agent_ipc_recv(int sock, struct arena *a, enum agent_record *kind, struct str *body,
                     int *body_fd) MUST_USE;
+/* AGENT_ERROR with an errno and words. */
+bool agent_ipc_error(int sock, struct arena *a, int sys_errno, const char *msg) MUST_USE;
 
 #endif

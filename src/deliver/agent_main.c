@@ -1,8 +1,9 @@
 #include "deliver/agent.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,53 +13,66 @@
 #include "base/proc.h"
 #include "base/wire.h"
 #include "config/config.h"
+#include "deliver/agent_int.h"
 #include "deliver/agent_ipc.h"
 #include "deliver/deliver_int.h"
 #include "exim.h"
-#include "expand.h"
+#include "ipc.h"
 #include "message.h"
 #include "spool.h"
-#include "transports/capture.h"
 #include "transports/transport.h"
 
-enum { FILE_MAX = MAX_FILTER_SIZE, MAX_ADDRESSES = 100000, MAX_IDS = 1000 };
+enum { MAX_ADDRESSES = 100000, LINKS_MAX = 256, BATCH_MAX = 32 /* open files */ };
+
+/* A delivery that is under way; its answer follows those of the link's earlier ones. */
+struct run {
+    struct run *next;
+    struct arena *arena;
+    struct agent_link *link;
+    struct expand_ctx ctx;
+    struct transport_call call;
+    const struct transport *transport;
+    struct transport_pending *pending; /* NULL: the result is set */
+};
+
+struct agent_link {
+    int sock; /* -1: the other end is gone; dropped after the batch */
+    struct message *message; /* what its next deliveries are about */
+    size_t runs;             /* under way */
+};
 
 struct agent {
     struct exim *exim;
-    int sock;
-    struct message *message; /* what the next deliveries are about */
+    int control; /* further links come from there; -1: none do */
+    struct agent_link links[LINKS_MAX];
+    size_t count;
+    struct run *batch, **tail; /* begun, in order */
+    size_t batch_size;
 };
 
-static bool send_error(struct agent *ag, struct arena *a, int sys_errno, const char *msg)
-{
-    struct buf b = buf_init(a, AGENT_RECORD_MAX);
-
-    wire_put_i64(&b, sys_errno);
-    wire_put_cstr(&b, msg);
-    return agent_ipc_send(ag->sock, AGENT_ERROR, &b, -1);
-}
-
-static bool on_message(struct agent *ag, struct str body, int body_fd)
+static bool on_message(struct agent_link *l, struct str body, int body_fd)
 {
     struct wire_reader r = wire_reader(body);
     struct str text = wire_get_bytes(&r), inside = wire_get_bytes(&r);
     off_t start = wire_get_i64(&r), size = wire_get_i64(&r);
     struct err err = { 0 };
 
-    message_free(&ag->message);
+    message_free(&l->message);
     if (!wire_done(&r) || size < 0 || (body_fd < 0 && inside.len != (size_t)size)) {
         if (body_fd >= 0)
             (void)fd_close(body_fd);
         return false;
     }
-    ag->message = message_new("agent message");
-    ag->message->body = (struct body){ .fd = body_fd, .start = start, .size = size };
+    l->message = message_new("agent message");
+    l->message->body = (struct body){ .fd = body_fd, .start = start, .size = size };
     if (body_fd >= 0)
-        arena_owns_fd(ag->message->arena, body_fd);
+        arena_owns_fd(l->message->arena, body_fd);
     else
-        ag->message->body.text = str_dup(ag->message->arena, inside);
-    return spool_header_parse(ag->message, text, &err);
+        l->message->body.text = str_dup(l->message->arena, inside);
+    return spool_header_parse(l->message, text, &err);
 }
+
+/* ---- deliveries ---- */
 
 /* Where the driver starts from: current_directory, else home, else the root. */
 static void enter_directory(const struct address *addr)
@@ -70,220 +84,244 @@ static void enter_directory(const struct address *addr)
             die("cannot change directory to /: %s", strerror(errno));
 }
 
-static void run_transport(struct agent *ag, struct arena *a, const struct transport *t,
-                          const char *return_path, struct address *addrs)
+static void begin(struct agent *ag, struct run *run)
 {
-    struct expand_ctx ctx;
-    struct transport_call call = {
-        .ctx = &ctx, .message = ag->message, .addrs = addrs, .return_path = return_path
-    };
+    const struct transport *t = run->transport;
+    struct address *addrs = run->call.addrs;
 
-    expand_ctx_init(&ctx, ag->exim, a);
-    ctx.message = ag->message;
-    ctx.addr = addrs;
-    ctx.transport = t;
-    ctx.router = addrs->router;
-    ctx.host = addrs->host_list;
+    expand_ctx_init(&run->ctx, ag->exim, run->arena);
+    run->ctx.message = run->call.message;
+    run->ctx.addr = addrs;
+    run->ctx.transport = t;
+    run->ctx.router = addrs->router;
+    run->ctx.host = addrs->host_list;
+    run->call.ctx = &run->ctx;
     enter_directory(addrs);
-    umask(077);
-    t->driver->deliver(t, &call);
+    if (t->driver->begin != NULL)
+        run->pending = t->driver->begin(t, &run->call);
+    else
+        t->driver->deliver(t, &run->call);
 }
 
-static bool on_deliver(struct agent *ag, struct arena *a, struct str body)
+static bool answer(const struct run *run)
+{
+    struct buf b = buf_init(run->arena, AGENT_RECORD_MAX);
+
+    for (const struct address *addr = run->call.addrs; addr != NULL; addr = addr->next)
+        report_put_result(&b, addr);
+    return agent_ipc_send(run->link->sock, AGENT_RESULTS, &b, -1);
+}
+
+/* All of one driver that wait, at once. */
+static void finish_like(struct run *first)
+{
+    void (*finish)(struct transport_pending *) = first->transport->driver->finish;
+    struct transport_pending *list = NULL, **tail = &list;
+
+    for (struct run *run = first; run != NULL; run = run->next) {
+        if (run->pending == NULL || run->transport->driver->finish != finish)
+            continue;
+        run->pending->next = NULL;
+        *tail = run->pending;
+        tail = &run->pending->next;
+        run->pending = NULL;
+    }
+    finish(list);
+}
+
+static void drop_link(struct agent_link *l)
+{
+    if (l->sock >= 0)
+        (void)fd_close(l->sock);
+    l->sock = -1;
+}
+
+static void finish_batch(struct agent *ag)
+{
+    for (struct run *run = ag->batch; run != NULL; run = run->next)
+        if (run->pending != NULL)
+            finish_like(run);
+    for (struct run *run = ag->batch, *next; run != NULL; run = next) {
+        next = run->next;
+        run->link->runs--;
+        if (run->link->sock >= 0 && !answer(run))
+            drop_link(run->link);
+        arena_destroy(&run->arena);
+    }
+    ag->batch = NULL;
+    ag->tail = &ag->batch;
+    ag->batch_size = 0;
+}
+
+static bool read_job(struct agent *ag, struct run *run, struct str body)
 {
     struct wire_reader r = wire_reader(body);
-    const char *name = wire_get_cstr(&r, a), *return_path = wire_get_cstr(&r, a);
+    const char *name = wire_get_cstr(&r, run->arena),
+               *return_path = wire_get_cstr(&r, run->arena);
     uint32_t n = wire_get_count(&r, 1);
-    struct address *first = NULL, **tail = &first;
-    const struct transport *t =
-        name == NULL ? NULL : transport_find(ag->exim->config, name);
+    struct address **tail = &run->call.addrs;
 
+    run->transport = name == NULL ? NULL : transport_find(ag->exim->config, name);
+    run->call.message = run->link->message;
+    run->call.return_path = return_path == NULL ? "" : return_path;
     for (uint32_t i = 0; i < n && i < MAX_ADDRESSES; i++) {
-        struct address *addr = report_get_job(&r, a, ag->exim);
+        struct address *addr = report_get_job(&r, run->arena, ag->exim);
         if (addr == NULL)
             return false;
-        addr->transport = t;
+        addr->transport = run->transport;
         *tail = addr;
         tail = &addr->next;
     }
+    return wire_done(&r) && run->call.addrs != NULL && run->transport != NULL && run->call.message != NULL;
+}
+
+/* a becomes the run's, if it comes to one: *a is NULL then. */
+static bool on_deliver(struct agent *ag, struct agent_link *l, struct arena **a, struct str body)
+{
+    struct run *run = arena_new_obj(*a, struct run);
+
+    run->arena = *a;
+    run->link = l;
     if (ag->exim->address_test) /* an agent of a session reads files, no more */
-        return send_error(ag, a, EPERM, "this agent does not deliver");
-    if (!wire_done(&r) || first == NULL || t == NULL || ag->message == NULL)
-        return send_error(ag, a, EPROTO, "malformed delivery job");
-    run_transport(ag, a, t, return_path == NULL ? "" : return_path, first);
-
-    struct buf b = buf_init(a, AGENT_RECORD_MAX);
-    for (const struct address *addr = first; addr != NULL; addr = addr->next)
-        report_put_result(&b, addr);
-    return agent_ipc_send(ag->sock, AGENT_RESULTS, &b, -1);
+        return agent_ipc_error(l->sock, *a, EPERM, "this agent does not deliver");
+    if (!read_job(ag, run, body))
+        return agent_ipc_error(l->sock, *a, EPROTO, "malformed delivery job");
+    *a = NULL;
+    *ag->tail = run;
+    ag->tail = &run->next;
+    ag->batch_size++;
+    l->runs++;
+    begin(ag, run);
+    return true;
 }
 
-static bool get_ids(struct wire_reader *r, uint32_t *ids, size_t *n)
+/* ---- links ---- */
+
+static bool serve_record(struct agent *ag, struct agent_link *l, struct arena **a)
 {
-    uint32_t count = wire_get_count(r, 4);
-
-    for (uint32_t i = 0; i < count && i < MAX_IDS; i++)
-        ids[i] = wire_get_u32(r);
-    *n = count;
-    return !r->bad && count <= MAX_IDS;
-}
-
-static bool has_id(const uint32_t *ids, size_t n, uint32_t id)
-{
-    for (size_t i = 0; i < n; i++)
-        if (ids[i] == id)
-            return true;
-    return false;
-}
-
-struct file_rules {
-    long modemask;
-    bool check_owner, check_group;
-    uint32_t owners[MAX_IDS], groups[MAX_IDS];
-    size_t owner_count, group_count;
-};
-
-/* NULL: fine; else why redirect may not use the file. */
-static const char *file_refused(struct arena *a, const char *path, const struct stat *st,
-                                const struct file_rules *f)
-{
-    if (!S_ISREG(st->st_mode))
-        return arena_printf(a, "%s is not a regular file", path);
-    if (((long)st->st_mode & 07777 & f->modemask) != 0)
-        return arena_printf(a, "bad mode (0%lo) for %s: 0%lo bit(s) unexpected",
-                            (unsigned long)st->st_mode, path,
-                            (unsigned long)st->st_mode & 07777 &
-                                (unsigned long)f->modemask);
-    if (f->check_owner && !has_id(f->owners, f->owner_count, st->st_uid))
-        return arena_printf(a, "bad owner for %s", path);
-    if (f->check_group && !has_id(f->groups, f->group_count, st->st_gid))
-        return arena_printf(a, "bad group for %s", path);
-    return NULL;
-}
-
-static bool read_checked(struct agent *ag, struct arena *a, const char *path,
-                         const struct file_rules *f)
-{
-    struct stat st;
-    struct str text;
-    int fd = fd_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
-
-    if (fd < 0)
-        return send_error(
-            ag, a, errno,
-            arena_printf(a, "failed to open %s: %s", path, strerror(errno)));
-    arena_owns_fd(a, fd);
-    if (fstat(fd, &st) != 0)
-        return send_error(
-            ag, a, errno,
-            arena_printf(a, "failed to fstat %s: %s", path, strerror(errno)));
-    const char *why = file_refused(a, path, &st, f);
-    if (why != NULL)
-        return send_error(ag, a, EPERM, why);
-    if (!fd_slurp(a, fd, FILE_MAX, &text))
-        return send_error(
-            ag, a, errno,
-            arena_printf(a, "failed to read %s: %s", path, strerror(errno)));
-    struct buf b = buf_init(a, AGENT_RECORD_MAX);
-    buf_add_str(&b, text);
-    return agent_ipc_send(ag->sock, AGENT_TEXT, &b, -1);
-}
-
-static bool on_read_file(struct agent *ag, struct arena *a, struct str body)
-{
-    struct wire_reader r = wire_reader(body);
-    struct file_rules *f = arena_new_obj(a, struct file_rules);
-    const char *path = wire_get_cstr(&r, a);
-
-    f->modemask = (long)wire_get_i64(&r);
-    uint8_t bits = wire_get_u8(&r);
-    f->check_owner = bits & 1;
-    f->check_group = bits & 2;
-    if (!get_ids(&r, f->owners, &f->owner_count) ||
-        !get_ids(&r, f->groups, &f->group_count) || !wire_done(&r) || path == NULL)
-        return send_error(ag, a, EPROTO, "malformed file request");
-    return read_checked(ag, a, path, f);
-}
-
-static bool on_exists(struct agent *ag, struct arena *a, struct str body)
-{
-    struct wire_reader r = wire_reader(body);
-    const char *path = wire_get_cstr(&r, a);
-    struct stat st;
-    struct buf b = buf_init(a, AGENT_RECORD_MAX);
-
-    if (!wire_done(&r) || path == NULL)
-        return send_error(ag, a, EPROTO, "malformed file request");
-    if (stat(path, &st) != 0)
-        return send_error(ag, a, errno, strerror(errno));
-    return agent_ipc_send(ag->sock, AGENT_TEXT, &b, -1);
-}
-
-static bool on_run(struct agent *ag, struct arena *a, struct str body)
-{
-    struct wire_reader r = wire_reader(body);
-    uint32_t n = wire_get_count(&r, 1);
-    char **argv = arena_new_array(a, char *, n + 1);
-    struct capture_command c = { .argv = argv };
-    struct str output;
-    struct err err = { 0 };
-
-    for (uint32_t i = 0; i < n; i++)
-        argv[i] = (char *)wire_get_cstr(&r, a);
-    c.cwd = wire_get_cstr(&r, a);
-    c.timeout = (long)wire_get_i64(&r);
-    if (!wire_done(&r) || n == 0 || argv[0] == NULL)
-        return send_error(ag, a, EPROTO, "malformed command request");
-    if (!capture_run(a, &c, &output, &err))
-        return send_error(ag, a, err.sys_errno, err.msg);
-    struct buf b = buf_init(a, AGENT_RECORD_MAX);
-    buf_add_str(&b, output);
-    return agent_ipc_send(ag->sock, AGENT_TEXT, &b, -1);
-}
-
-/* False ends the agent: the peer is gone or does not speak the protocol. */
-static bool serve_one(struct agent *ag)
-{
-    struct arena *a = arena_new("agent job");
     enum agent_record kind;
     struct str body;
     int fd = -1;
-    bool ok = agent_ipc_recv(ag->sock, a, &kind, &body, &fd);
 
-    if (ok && fd >= 0 && kind != AGENT_MESSAGE) {
+    if (!agent_ipc_recv(l->sock, *a, &kind, &body, &fd))
+        return false;
+    if (fd >= 0 && kind != AGENT_MESSAGE) {
         fd_close(fd);
-        ok = false;
+        return false;
     }
-    if (ok)
-        switch (kind) {
-        case AGENT_MESSAGE:
-            ok = on_message(ag, body, fd);
-            break;
-        case AGENT_DELIVER:
-            ok = on_deliver(ag, a, body);
-            break;
-        case AGENT_READ_FILE:
-            ok = on_read_file(ag, a, body);
-            break;
-        case AGENT_EXISTS:
-            ok = on_exists(ag, a, body);
-            break;
-        case AGENT_RUN:
-            ok = on_run(ag, a, body);
-            break;
-        default:
-            ok = false;
-        }
-    arena_destroy(&a);
-    return ok;
+    if (kind != AGENT_DELIVER && l->runs > 0)
+        finish_batch(ag);
+    switch (kind) {
+    case AGENT_MESSAGE:
+        return on_message(l, body, fd);
+    case AGENT_DELIVER:
+        return on_deliver(ag, l, a, body);
+    case AGENT_READ_FILE:
+        return agent_on_read_file(l->sock, *a, body);
+    case AGENT_EXISTS:
+        return agent_on_exists(l->sock, *a, body);
+    case AGENT_RUN:
+        return agent_on_run(l->sock, *a, body);
+    default:
+        return false;
+    }
 }
 
-void agent_main(struct exim *e, int fd)
+static void serve_link(struct agent *ag, struct agent_link *l)
 {
-    struct agent ag = { .exim = e, .sock = fd };
+    struct arena *a = arena_new("agent job");
 
-    while (serve_one(&ag))
+    if (!serve_record(ag, l, &a)) /* the peer is gone or does not speak the protocol */
+        drop_link(l);
+    arena_destroy(&a);
+    if (ag->batch_size == BATCH_MAX)
+        finish_batch(ag);
+}
+
+static void add_link(struct agent *ag, int sock)
+{
+    if (ag->count == LINKS_MAX)
+        (void)fd_close(sock);
+    else
+        ag->links[ag->count++] = (struct agent_link){ .sock = sock };
+}
+
+/* False: there is nothing now. */
+static bool take_link(struct agent *ag)
+{
+    struct arena *a = arena_new("link");
+    struct ipc_record r;
+    int sock = -1;
+    enum ipc_rc rc = ipc_receive(ag->control, a, &r, &sock);
+
+    if (rc == IPC_OK && sock >= 0)
+        add_link(ag, sock);
+    if (rc == IPC_END || rc == IPC_FAILED) { /* the broker has ended, or wants others from now on */
+        (void)fd_close(ag->control);
+        ag->control = -1;
+    }
+    arena_destroy(&a);
+    return rc == IPC_OK;
+}
+
+/* No more links are wanted; those that are on their way still count. */
+static void refuse_links(struct agent *ag)
+{
+    (void)shutdown(ag->control, SHUT_RD);
+    while (ag->control >= 0 && take_link(ag))
         ;
-    message_free(&ag.message);
+    if (ag->control >= 0)
+        (void)fd_close(ag->control);
+    ag->control = -1;
+}
+
+static void sweep_links(struct agent *ag)
+{
+    for (size_t i = ag->count; i-- > 0;) {
+        if (ag->links[i].sock >= 0)
+            continue;
+        message_free(&ag->links[i].message);
+        ag->links[i] = ag->links[--ag->count];
+    }
+    if (ag->count == 0 && ag->control >= 0)
+        refuse_links(ag);
+}
+
+/* Whatever has come is begun; when nothing more is there, what was begun is finished together. */
+static void serve(struct agent *ag)
+{
+    struct pollfd fds[LINKS_MAX + 1];
+    size_t n = ag->count;
+
+    for (size_t i = 0; i < n; i++)
+        fds[i] = (struct pollfd){ .fd = ag->links[i].sock, .events = POLLIN };
+    fds[n] = (struct pollfd){ .fd = ag->control, .events = POLLIN };
+    int ready = fd_poll(fds, n + 1, ag->batch != NULL ? 0 : -1);
+    if (ready < 0 && ag->batch == NULL)
+        die("agent: %s", strerror(errno));
+    if (ready <= 0) {
+        finish_batch(ag);
+    } else {
+        for (size_t i = 0; i < n; i++)
+            if (fds[i].revents != 0 && ag->links[i].sock >= 0)
+                serve_link(ag, &ag->links[i]);
+        if (fds[n].revents != 0)
+            (void)take_link(ag);
+    }
+    if (ag->batch == NULL)
+        sweep_links(ag);
+}
+
+void agent_main(struct exim *e, int link, int control)
+{
+    struct agent ag = { .exim = e, .control = control };
+
+    ag.tail = &ag.batch;
+    umask(077);
+    if (control >= 0 && !fd_set_nonblock(control, true))
+        die("agent: %s", strerror(errno));
+    add_link(&ag, link);
+    while (ag.count > 0)
+        serve(&ag);
     _exit(0);
 }

@@ -183,7 +183,8 @@ static void defer_job(struct job *j, const struct err *err)
                       err->msg);
 }
 
-static void start_job(struct job *j, const struct transport *t)
+/* False: agents are busy, and nothing has begun. */
+static bool start_job(struct job *j, const struct transport *t)
 {
     struct agent_id who;
     struct err err = { 0 };
@@ -192,13 +193,15 @@ static void start_job(struct job *j, const struct transport *t)
     j->agent = NULL;
     bool counted;
     if (!deliver_limit_enter(&j->call, t, &counted))
-        return;
+        return true;
     j->counted = counted ? t : NULL;
+    enum agent_rc rc = AGENT_NONE;
     if (find_identity(&j->ctx, j->batch, &who, &err) &&
         set_directories(&j->ctx, j->batch, &err))
-        j->agent = agent_start(j->ctx.exim, &who, t, &j->call, &err);
-    if (j->agent == NULL)
+        rc = agent_start(j->ctx.exim, &who, &j->call, &j->agent, &err);
+    if (rc == AGENT_NONE)
         defer_job(j, &err);
+    return rc != AGENT_BUSY;
 }
 
 static void finish_job(struct job *j)
@@ -240,7 +243,7 @@ static void run_shadow(struct delivery *d, struct address *addr)
     copy->result = (struct addr_result){ 0 };
     j.batch = copy;
     if (deliver_prepare(d, shadow, copy, &j.call, &j.ctx)) {
-        start_job(&j, shadow);
+        (void)start_job(&j, shadow); /* alone: agents are not busy */
         finish_job(&j);
     }
     addr->shadow_message =
@@ -346,9 +349,7 @@ static void settle_until(struct delivery *d, struct line *l, size_t left)
 /* Shadows run between deliveries, and so alone. */
 static bool runs_beside_others(const struct transport *t)
 {
-    return t->driver->independent != NULL && t->driver->independent(t) &&
-           t->shadow_instance == NULL && t->transport_filter == NULL &&
-           t->max_parallel == NULL;
+    return agent_is_quick(t) && t->shadow_instance == NULL && t->max_parallel == NULL;
 }
 
 static void deliver_one(struct delivery *d, struct line *l, struct address *batch)
@@ -365,7 +366,8 @@ static void deliver_one(struct delivery *d, struct line *l, struct address *batc
         if (deliver_pretends(d))
             transport_set_all(&j->call, RC_OK, 0, NULL, NULL);
         else
-            start_job(j, t);
+            while (!start_job(j, t))
+                settle_oldest(d, l);
     }
     l->count++;
     d->in_flight++;

@@ -356,25 +356,38 @@ static bool set_format(struct append *ap)
            append_expand(ap, t->message_suffix, "message_suffix", true, &ap->suffix);
 }
 
+/* To a Maildir: what is left to do. Else the result is set. */
+static struct transport_pending *appendfile_begin(const struct transport *base, struct transport_call *call)
+{
+    struct append *ap = arena_new_obj(call->ctx->arena, struct append);
+
+    *ap = (struct append){ .t = (const struct appendfile *)base, .call = call, .arena = call->ctx->arena,
+                           .size_before = -1, .files_before = -1 };
+    call->ctx->return_path = call->return_path;
+    if (!set_path(ap))
+        return NULL;
+    if (strcmp(ap->path, "/dev/null") == 0) {
+        transport_set_all(call, RC_OK, 0, "2.0.0", NULL);
+        return NULL;
+    }
+    if (!set_format(ap) || !append_read_quota(ap))
+        return NULL;
+    ap->message_size = transport_message_size(base, call, ap->t->use_crlf);
+    if (ap->to_directory && ap->maildir)
+        return append_maildir_begin(ap);
+    if (ap->to_directory)
+        append_to_directory(ap);
+    else
+        append_to_file(ap);
+    return NULL;
+}
+
 static void appendfile_deliver(const struct transport *base, struct transport_call *call)
 {
-    struct append ap = { .t = (const struct appendfile *)base, .call = call, .arena = call->ctx->arena,
-                         .size_before = -1, .files_before = -1 };
+    struct transport_pending *p = appendfile_begin(base, call);
 
-    call->ctx->return_path = call->return_path;
-    if (!set_path(&ap))
-        return;
-    if (strcmp(ap.path, "/dev/null") == 0) {
-        transport_set_all(call, RC_OK, 0, "2.0.0", NULL);
-        return;
-    }
-    if (!set_format(&ap) || !append_read_quota(&ap))
-        return;
-    ap.message_size = transport_message_size(base, call, ap.t->use_crlf);
-    if (ap.to_directory)
-        append_to_directory(&ap);
-    else
-        append_to_file(&ap);
+    if (p != NULL)
+        append_maildir_finish(p);
 }
 
 /* A new file each, and no sum of sizes that they share. */
@@ -382,7 +395,7 @@ static bool is_independent(const struct transport *t)
 {
     const struct appendfile *af = (const struct appendfile *)(const void *)t;
 
-    return af->maildir_format && af->quota == NULL;
+    return af->maildir_format && af->quota == NULL && af->quota_warn_threshold == NULL;
 }
 
 const struct transport_driver transport_appendfile = {
@@ -394,4 +407,6 @@ const struct transport_driver transport_appendfile = {
     .check = appendfile_check,
     .deliver = appendfile_deliver,
     .independent = is_independent,
+    .begin = appendfile_begin,
+    .finish = append_maildir_finish,
 };

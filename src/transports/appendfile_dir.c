@@ -21,10 +21,13 @@ int append_create(struct append *ap, const char *path)
     int fd = fd_open(path, O_WRONLY | O_CREAT | O_EXCL, (mode_t)ap->mode);
 
     if (fd < 0) {
-        append_sys(ap, errno, "while creating file %s", path);
+        int why = errno;
+        append_sys(ap, why, "while creating file %s", path);
+        errno = why;
         return -1;
     }
-    (void)fchmod(fd, (mode_t)ap->mode); /* whatever the umask */
+    if (ap->mode & 077) /* which the umask took */
+        (void)fchmod(fd, (mode_t)ap->mode);
     return fd;
 }
 
@@ -180,7 +183,7 @@ static bool deliver_mailstore(struct append *ap)
 
 /* ---- what all directories have in common ---- */
 
-static bool count_mailbox(struct append *ap)
+bool append_count_mailbox(struct append *ap)
 {
     const char *dir;
     int64_t size, files;
@@ -202,12 +205,8 @@ static bool count_mailbox(struct append *ap)
 
 void append_to_directory(struct append *ap)
 {
-    if (ap->maildir) {
-        append_to_maildir(ap);
-        return;
-    }
     ap->writing = ap->path;
-    if (!append_make_dirs(ap, ap->path) || !count_mailbox(ap) || !append_check_quota(ap))
+    if (!append_make_dirs(ap, ap->path) || !append_count_mailbox(ap) || !append_check_quota(ap))
         return;
     if (!(ap->mailstore ? deliver_mailstore(ap) : deliver_plain(ap)))
         return;

@@ -101,9 +101,14 @@ int append_lock_fd(struct append *ap, int fd);
 int append_lock_tries(const struct appendfile *t);
 
 /* ---- appendfile_dir.c, appendfile_maildir.c ---- */
-void append_to_directory(struct append *ap);
-void append_to_maildir(struct append *ap);
-int append_create(struct append *ap, const char *path); /* new file with the mode; -1: result set */
+void append_to_directory(struct append *ap); /* but not to a Maildir */
+/* size_before and files_before of a directory, when a quota wants them. False: result set. */
+bool append_count_mailbox(struct append *ap);
+/* The halves of transport_driver: ap is in its own arena. */
+struct transport_pending *append_maildir_begin(struct append *ap);
+void append_maildir_finish(struct transport_pending *list);
+/* A new file with the mode; -1 with errno: result set. */
+int append_create(struct append *ap, const char *path);
 /* fsync, close, all or nothing. */
 bool append_finish(struct append *ap, int fd);
 

@@ -42,6 +42,16 @@ static bool make_subdirs(struct append *ap)
     return true;
 }
 
+/* Nothing but the usual one look, when it is there: tmp and new are missed when they are used. */
+static bool make_missing(struct append *ap)
+{
+    struct stat st;
+
+    if (stat(arena_printf(ap->arena, "%s/cur", ap->path), &st) == 0 && S_ISDIR(st.st_mode))
+        return true;
+    return append_make_dirs(ap, ap->path) && make_subdirs(ap);
+}
+
 static bool make_folder_mark(struct append *ap)
 {
     if (ap->t->folder_re == NULL || !regex_test(ap->t->folder_re, str_from(ap->path)))
@@ -65,24 +75,51 @@ const char *append_maildir_top(struct append *ap, const char *dir)
 
 /* ---- the file ---- */
 
-/* A file of its own in tmp/. -1: result set. *base: its name without directory. */
-static int create_unique(struct append *ap, const char **base, const char **temp)
-{
-    const char *host = ap->call->ctx->exim->config->primary_hostname;
-    struct stat st;
+/* One delivery between its halves. */
+struct maildir_file {
+    struct transport_pending base;
+    struct append *ap;
+    int fd;                  /* of temp; -1: closed */
+    const char *name, *temp; /* without directory; path in tmp/ */
+    const char *tag, *path;  /* of maildir_tag; path in new/ */
+    const char *dir;         /* of path */
+    int64_t written;
+    struct maildirsize ms;
+    bool failed; /* the result is set, the file is gone */
+};
 
-    for (long i = 0;; i++) {
+static bool name_is_taken(struct maildir_file *f, long tries)
+{
+    append_defer(f->ap, ERR_UNKNOWNERROR, "4.3.0", "failed to open %s (%ld tr%s)", f->temp, tries,
+                 tries == 1 ? "y" : "ies");
+    return false;
+}
+
+/* A file of its own in tmp/. False: result set. */
+static bool create_unique(struct maildir_file *f)
+{
+    struct append *ap = f->ap;
+    const char *host = ap->call->ctx->exim->config->primary_hostname;
+    bool made = false;
+
+    for (long tries = 0;;) {
         struct timespec now = tod_now();
-        *base = arena_printf(ap->arena, "%ld.M%ldP%ld.%s", (long)now.tv_sec, now.tv_nsec / 1000, (long)getpid(), host);
-        *temp = arena_printf(ap->arena, "%s/tmp/%s", ap->path, *base);
-        ap->writing = arena_printf(ap->arena, "tmp/%s", *base);
-        if (lstat(*temp, &st) != 0 && errno == ENOENT)
-            return append_create(ap, *temp);
-        if (i >= ap->t->maildir_retries) {
-            append_defer(ap, ERR_UNKNOWNERROR, "4.3.0", "failed to open %s (%ld tr%s)", *temp, i + 1,
-                         i == 0 ? "y" : "ies");
-            return -1;
+        f->name = arena_printf(ap->arena, "%ld.M%ldP%ld.%s", (long)now.tv_sec, now.tv_nsec / 1000, (long)getpid(), host);
+        f->temp = arena_printf(ap->arena, "%s/tmp/%s", ap->path, f->name);
+        ap->writing = arena_printf(ap->arena, "tmp/%s", f->name);
+        f->fd = append_create(ap, f->temp);
+        if (f->fd >= 0)
+            return true;
+        if (errno == ENOENT && !made) {
+            made = true;
+            if (!append_make_dirs(ap, ap->path) || !make_subdirs(ap))
+                return false;
+            continue;
         }
+        if (errno != EEXIST)
+            return false;
+        if (tries++ >= ap->t->maildir_retries)
+            return name_is_taken(f, tries);
         sleep(2);
     }
 }
@@ -129,85 +166,46 @@ static bool get_tag(struct append *ap, int64_t written, const char **tag)
     return true;
 }
 
-/* From tmp to new. With a name that is too long the tag is left out. */
-static bool move_to_new(struct append *ap, const char *temp, const char *base, const char *tag,
-                        const char **to)
+static bool rename_to(struct maildir_file *f, const char *tag)
 {
-    *to = arena_printf(ap->arena, "%s/new/%s%s", ap->path, base, tag);
-    if (rename(temp, *to) == 0)
-        return true;
-    if (errno == ENAMETOOLONG && tag[0] != '\0') {
-        *to = arena_printf(ap->arena, "%s/new/%s", ap->path, base);
-        if (rename(temp, *to) == 0)
-            return true;
-    }
-    return append_sys(ap, errno, "while renaming %s as %s", temp, *to);
+    f->path = arena_printf(f->ap->arena, "%s/%s%s", f->dir, f->name, tag);
+    return rename(f->temp, f->path) == 0;
 }
 
-/* Durable before we say so: the bytes, then the name (Exim syncs the file only). It will be delivered
- * again otherwise: this copy goes. */
-static bool sync_new(struct append *ap, const char *path)
+/* From tmp to new. With a name that is too long the tag is left out. */
+static bool move_to_new(struct maildir_file *f)
 {
-    const char *dir = arena_printf(ap->arena, "%s/new", ap->path);
+    struct append *ap = f->ap;
 
-    if (ap->call->ctx->exim->config->main.disable_fsync || fd_sync_dir(dir))
+    f->dir = arena_printf(ap->arena, "%s/new", ap->path);
+    if (rename_to(f, f->tag))
         return true;
-    append_sys(ap, errno, "error while syncing %s", dir);
-    (void)unlink(path);
+    if (errno == ENAMETOOLONG && f->tag[0] != '\0' && rename_to(f, ""))
+        return true;
+    if (errno == ENOENT && make_subdirs(ap) && rename_to(f, f->tag))
+        return true;
+    return append_sys(ap, errno, "while renaming %s as %s", f->temp, f->path);
+}
+
+static bool write_file(struct maildir_file *f)
+{
+    struct append *ap = f->ap;
+    struct timespec start = tod_now();
+
+    if (!create_unique(f))
+        return false;
+    pass_microsecond(&start);
+    if (append_check_quota(ap) && append_write_all(ap, f->fd, &f->written) && get_tag(ap, f->written, &f->tag)) {
+        if (!ap->call->ctx->exim->config->main.disable_fsync)
+            fd_sync_begin(f->fd);
+        return true;
+    }
+    fd_close(f->fd);
+    (void)unlink(f->temp);
     return false;
 }
 
-static bool write_file(struct append *ap, int fd, const char *temp, const char *base, int64_t *written)
-{
-    const char *tag, *path;
-
-    if (!append_write_all(ap, fd, written) || !get_tag(ap, *written, &tag)) {
-        fd_close(fd);
-        return false;
-    }
-    return append_finish(ap, fd) && move_to_new(ap, temp, base, tag, &path) && sync_new(ap, path);
-}
-
-static bool deliver_file(struct append *ap, int64_t *written)
-{
-    const char *base, *temp;
-    struct timespec start = tod_now();
-    int fd = create_unique(ap, &base, &temp);
-
-    if (fd < 0)
-        return false;
-    bool ok = append_check_quota(ap);
-    if (ok)
-        ok = write_file(ap, fd, temp, base, written);
-    else
-        fd_close(fd);
-    if (!ok)
-        (void)unlink(temp);
-    pass_microsecond(&start);
-    return ok;
-}
-
 /* ---- how full it is ---- */
-
-static bool count_files(struct append *ap)
-{
-    const char *top;
-    int64_t size, files;
-
-    if ((ap->quota <= 0 && ap->threshold <= 0) || (ap->size_before >= 0 && ap->files_before >= 0))
-        return true;
-    if (!append_expand(ap, ap->t->quota_directory, "quota_directory", false, &top))
-        return false;
-    if (top == NULL)
-        top = append_maildir_top(ap, ap->path);
-    if (!append_count_directory(ap, top, NULL, &size, &files))
-        return false;
-    if (ap->size_before < 0)
-        ap->size_before = size;
-    if (ap->files_before < 0)
-        ap->files_before = files;
-    return true;
-}
 
 static bool wants_size_file(struct append *ap, bool *out)
 {
@@ -224,7 +222,7 @@ static bool measure(struct append *ap, bool size_file, struct maildirsize *ms)
 {
     *ms = (struct maildirsize){ .fd = -1 };
     if (!size_file)
-        return count_files(ap);
+        return append_count_mailbox(ap);
     if (!append_maildirsize_open(ap, ap->path, ms))
         return false;
     if (!ms->counts) { /* a folder that quota does not cover */
@@ -238,22 +236,83 @@ static bool measure(struct append *ap, bool size_file, struct maildirsize *ms)
     return true;
 }
 
-void append_to_maildir(struct append *ap)
+struct transport_pending *append_maildir_begin(struct append *ap)
 {
-    struct maildirsize ms;
-    int64_t written = 0;
+    struct maildir_file *f = arena_new_obj(ap->arena, struct maildir_file);
     bool size_file;
 
+    *f = (struct maildir_file){ .base.call = ap->call, .ap = ap, .fd = -1 };
     ap->writing = ap->path;
-    if (!append_make_dirs(ap, ap->path) || !make_subdirs(ap) || !make_folder_mark(ap) ||
-        !wants_size_file(ap, &size_file) || !measure(ap, size_file, &ms))
-        return;
-    if (deliver_file(ap, &written)) {
-        transport_set_all(ap->call, RC_OK, 0, "2.0.0", NULL);
-        if (ms.fd >= 0 && ms.counts)
-            append_maildirsize_add(&ms, written);
-        append_warn(ap);
+    if (!make_missing(ap) || !make_folder_mark(ap) || !wants_size_file(ap, &size_file) ||
+        !measure(ap, size_file, &f->ms))
+        return NULL;
+    if (write_file(f))
+        return &f->base;
+    if (f->ms.fd >= 0)
+        fd_close(f->ms.fd);
+    return NULL;
+}
+
+/* ---- the second half ---- */
+
+static struct maildir_file *file_of(struct transport_pending *p)
+{
+    return (struct maildir_file *)(void *)p;
+}
+
+static void put_in_place(struct maildir_file *f)
+{
+    f->failed = !append_finish(f->ap, f->fd) || !move_to_new(f);
+    if (f->failed)
+        (void)unlink(f->temp);
+}
+
+/* What is not durable will be delivered again: this copy goes. */
+static void take_back(struct maildir_file *f, int why)
+{
+    append_sys(f->ap, why, "error while syncing %s", f->dir);
+    (void)unlink(f->path);
+    f->failed = true;
+}
+
+/* The names, after the bytes (Exim syncs the file only): each directory once, for all from `first` on. */
+static void sync_names(struct transport_pending *first)
+{
+    const char *dir = file_of(first)->dir;
+    bool ok = fd_sync_dir(dir);
+    int why = errno;
+
+    for (struct transport_pending *p = first; p != NULL; p = p->next) {
+        struct maildir_file *f = file_of(p);
+        if (f->failed || f->dir == NULL || strcmp(f->dir, dir) != 0)
+            continue;
+        if (!ok)
+            take_back(f, why);
+        f->dir = NULL; /* done */
     }
-    if (ms.fd >= 0)
-        fd_close(ms.fd);
+}
+
+static void set_result(struct maildir_file *f)
+{
+    if (!f->failed) {
+        transport_set_all(f->ap->call, RC_OK, 0, "2.0.0", NULL);
+        if (f->ms.fd >= 0 && f->ms.counts)
+            append_maildirsize_add(&f->ms, f->written);
+        append_warn(f->ap);
+    }
+    if (f->ms.fd >= 0)
+        fd_close(f->ms.fd);
+}
+
+void append_maildir_finish(struct transport_pending *list)
+{
+    for (struct transport_pending *p = list; p != NULL; p = p->next)
+        put_in_place(file_of(p));
+    for (struct transport_pending *p = list; p != NULL; p = p->next) {
+        struct maildir_file *f = file_of(p);
+        if (!f->failed && f->dir != NULL && !f->ap->call->ctx->exim->config->main.disable_fsync)
+            sync_names(p);
+    }
+    for (struct transport_pending *p = list; p != NULL; p = p->next)
+        set_result(file_of(p));
 }

@@ -89,6 +89,12 @@ struct transport_submission {
     const char *text; /* headers and body, "\n" line ends */
 };
 
+/* A delivery between its two halves: written, but perhaps not on the disk yet. The driver embeds it. */
+struct transport_pending {
+    struct transport_pending *next;
+    struct transport_call *call;
+};
+
 enum {
     TRANSPORT_LOCAL = 1 << 0, /* runs in an agent */
     TRANSPORT_DSN = 1 << 1,   /* a local one that passes RET and ENVID on */
@@ -104,6 +110,12 @@ struct transport_driver {
     /* Deliveries of one message to different addresses do not wait for each other's files: several may be
      * under way. Optional: none. */
     bool (*independent)(const struct transport *t);
+    /* deliver in two halves, for the independent ones: `begin` writes and does not wait for the disk. NULL:
+     * the result is set; else it is in the arena of call->ctx, and call is kept until `finish`, which makes a
+     * whole list durable, of any instances of the driver, and sets the results. What they wait for they wait
+     * for together. Optional, both or neither. */
+    struct transport_pending *(*begin)(const struct transport *t, struct transport_call *call);
+    void (*finish)(struct transport_pending *list);
     void (*tidy)(void); /* close kept connections: end of a worker */
 };
 

@@ -138,6 +138,74 @@ static void a_maildir_is_made_and_filled(void **state)
     end(f);
 }
 
+/* The first half of a delivery of its own to that Maildir. */
+static struct transport_pending *begin_in(struct fixture *f, const char *sub)
+{
+    struct expand_ctx *ctx = arena_new_obj(f->a, struct expand_ctx);
+    struct transport_call *call = arena_new_obj(f->a, struct transport_call);
+
+    f->t.directory = e(f, arena_printf(f->a, "%s/%s", f->dir, sub));
+    *ctx = f->ctx;
+    *call = f->call;
+    call->ctx = ctx;
+    call->addrs = address_new(f->a, "u@q.example");
+    ctx->addr = call->addrs;
+    call->addrs->result.rc = RC_DECLINE;
+    struct transport_pending *p = transport_appendfile.begin(&f->t.base, call);
+    assert_non_null(p);
+    assert_int_equal(call->addrs->result.rc, RC_DECLINE);
+    return p;
+}
+
+static void deliveries_begun_are_finished_together_and_fail_alone(void **state)
+{
+    struct fixture *f = begin(*state);
+    struct transport_pending *list[4];
+    const char *name = "";
+
+    f->t.maildir_format = true;
+    for (size_t i = 0; i < ARRAY_LEN(list); i++)
+        list[i] = begin_in(f, i == 1 ? "broken" : i == 2 ? "other" : "box");
+    for (size_t i = 0; i + 1 < ARRAY_LEN(list); i++)
+        list[i]->next = list[i + 1];
+    assert_int_equal(count(f, "box/tmp", &name), 2);
+    assert_int_equal(count(f, "box/new", &name), 0); /* nobody sees what is not on the disk */
+    const char *new = arena_printf(f->a, "%s/broken/new", f->dir);
+    assert_int_equal(rmdir(new), 0);
+    assert_int_equal(symlink("/nowhere/at/all", new), 0);
+    transport_appendfile.finish(list[0]);
+    assert_int_equal(count(f, "box/new", &name), 2);
+    assert_int_equal(count(f, "box/tmp", &name), 0);
+    assert_int_equal(count(f, "other/new", &name), 1);
+    assert_int_equal(count(f, "broken/tmp", &name), 0);
+    for (size_t i = 0; i < ARRAY_LEN(list); i++)
+        assert_int_equal(list[i]->call->addrs->result.rc, i == 1 ? RC_DEFER : RC_OK);
+    end(f);
+}
+
+static void what_is_missing_of_a_maildir_is_made_when_it_is_missed(void **state)
+{
+    struct fixture *f = begin(*state);
+    static const char *const parts[] = { "tmp", "new", "cur" };
+    const char *name = "";
+
+    f->t.maildir_format = true;
+    f->t.directory = e(f, arena_printf(f->a, "%s/d", f->dir));
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        assert_int_equal(deliver(f)->rc, RC_OK);
+        if (i != 1) /* not empty */
+            assert_int_equal(rmdir(arena_printf(f->a, "%s/d/%s", f->dir, parts[i])), 0);
+        else
+            assert_int_equal(rename(arena_printf(f->a, "%s/d/new", f->dir), arena_printf(f->a, "%s/old", f->dir)), 0);
+        assert_int_equal(deliver(f)->rc, RC_OK);
+        assert_int_equal(count(f, arena_printf(f->a, "d/%s", parts[i]), &name), i == 1);
+    }
+    f->t.create_directory = false;
+    assert_int_equal(rmdir(arena_printf(f->a, "%s/d/cur", f->dir)), 0);
+    assert_int_equal(deliver(f)->rc, RC_DEFER);
+    end(f);
+}
+
 static void quotas_are_kept_and_leave_nothing_behind(void **state)
 {
     struct fixture *f = begin(*state);
@@ -248,6 +316,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         UNIT_TEST(a_maildir_is_made_and_filled),
+        UNIT_TEST(deliveries_begun_are_finished_together_and_fail_alone),
+        UNIT_TEST(what_is_missing_of_a_maildir_is_made_when_it_is_missed),
         UNIT_TEST(quotas_are_kept_and_leave_nothing_behind),
         UNIT_TEST(maildirsize_adds_up),
         UNIT_TEST(a_warning_goes_to_whom_it_names),
