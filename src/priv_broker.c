@@ -18,7 +18,7 @@
 
 /* The agents that further links can be given to. One whose links have all gone refuses more and ends; that
  * is noticed when it is tried. */
-enum { SHARED_MAX = 64, SHARED_PER_ID = 2 };
+enum { SHARED_MAX = 64, SHARED_PER_ID = 8 };
 
 struct shared {
     uid_t uid;

@@ -41,13 +41,14 @@ bool queue_notify_local(struct exim *e, struct message *m)
     return hand_over(e, m, IPC_NOTICE_LOCAL);
 }
 
+/* Also when the log cannot be read: nobody works on a message that may be in it. */
 static bool is_in_log(struct exim *e, const char *id)
 {
     struct arena *a = arena_new("log of the spool");
     struct spool_logged found;
     struct err err = { 0 };
     bool yes = spool_file_size(e, id, SPOOL_PART_HEADER) < 0 &&
-               spool_find_logged(e, a, id, &found, &err);
+               (spool_find_logged(e, a, id, &found, &err) || err.msg != NULL);
 
     arena_destroy(&a);
     return yes;

@@ -1,6 +1,7 @@
 #include "deliver/agent.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 #include "address.h"
@@ -22,7 +23,7 @@
 /* Connections to agents, kept as long as this process lives: bounded, the oldest goes first. A shared agent
  * serves other processes too. What waits in the socket is bounded, so that sending never waits for an agent
  * that waits for us to read. */
-enum { LINKS_KEPT = AGENT_JOBS_MAX + 8, LINKS_PER_ID = 2, JOBS_PER_LINK = 16, WAITING_MAX = 64 * 1024 };
+enum { LINKS_KEPT = AGENT_JOBS_MAX + 8, LINKS_PER_ID = 8, JOBS_PER_LINK = 8, WAITING_MAX = 64 * 1024 };
 struct link {
     int fd; /* -1: free */
     bool shared;
@@ -138,30 +139,22 @@ static bool ask(struct link *l, struct arena *a, enum agent_record kind,
     return ok;
 }
 
-/* The agent needs no recipients: a message to a thousand people is not sent a thousand
- * times. */
-static bool send_message(struct link *l, struct arena *a, const struct message *m)
+/* The agent needs no recipients: a message to a thousand people is not sent a thousand times. */
+static bool put_message(struct buf *b, struct arena *a, const struct message *m)
 {
-    if (strcmp(l->message_id, m->id) == 0)
-        return true;
     struct message copy = *m;
+    struct buf text = buf_init(a, AGENT_RECORD_MAX / 2);
+
     copy.recipient_count = 0;
     copy.nonrecipients = NULL;
-    struct buf text = buf_init(a, AGENT_RECORD_MAX / 2),
-               b = buf_init(a, AGENT_RECORD_MAX);
     spool_header_print(&text, &copy);
-    wire_put_bytes(&b, buf_view(&text));
-    wire_put_bytes(&b, m->body.text == NULL
-                           ? STR("")
-                           : (struct str){ m->body.text, (size_t)m->body.size });
-    wire_put_i64(&b, m->body.start);
-    wire_put_i64(&b, m->body.size);
-    if (text.full || !agent_ipc_send(l->fd, AGENT_MESSAGE, &b, m->body.fd)) {
-        link_close(l);
-        return false;
-    }
-    memcpy(l->message_id, m->id, sizeof l->message_id);
-    return true;
+    wire_put_bytes(b, buf_view(&text));
+    wire_put_bytes(b, m->body.text == NULL
+                          ? STR("")
+                          : (struct str){ m->body.text, (size_t)m->body.size });
+    wire_put_i64(b, m->body.start);
+    wire_put_i64(b, m->body.size);
+    return !text.full;
 }
 
 static bool results_get(struct str body, struct arena *a, struct address *addrs)
@@ -182,10 +175,15 @@ struct agent_job {
 static bool send_job(struct link *l, const struct transport *t, const struct transport_call *call,
                      size_t *bytes)
 {
+    const struct message *m = call->message;
     struct arena *a = call->ctx->arena;
     struct buf b = buf_init(a, AGENT_RECORD_MAX);
+    bool has_it = strcmp(l->message_id, m->id) == 0;
     uint32_t n = 0;
 
+    wire_put_u8(&b, !has_it);
+    if (!has_it && !put_message(&b, a, m))
+        return false;
     for (const struct address *addr = call->addrs; addr != NULL; addr = addr->next)
         n++;
     wire_put_cstr(&b, t->name);
@@ -193,9 +191,11 @@ static bool send_job(struct link *l, const struct transport *t, const struct tra
     wire_put_u32(&b, n);
     for (const struct address *addr = call->addrs; addr != NULL; addr = addr->next)
         report_put_job(&b, addr);
+    if (!agent_ipc_send(l->fd, AGENT_DELIVER, &b, has_it ? -1 : m->body.fd))
+        return false;
+    memcpy(l->message_id, m->id, sizeof l->message_id);
     *bytes = b.len;
-    return send_message(l, a, call->message) &&
-           agent_ipc_send(l->fd, AGENT_DELIVER, &b, -1);
+    return true;
 }
 
 static bool lost(struct link *l, const struct agent_id *who, struct arena *a,
@@ -230,6 +230,13 @@ enum agent_rc agent_start(struct exim *e, const struct agent_id *who, struct tra
     *out = arena_new_obj(a, struct agent_job);
     **out = (struct agent_job){ .link = l, .who = *who, .bytes = bytes };
     return AGENT_STARTED;
+}
+
+bool agent_has_answered(const struct agent_job *job)
+{
+    struct pollfd p = { .fd = job->link->fd, .events = POLLIN };
+
+    return fd_poll(&p, 1, 0) != 0;
 }
 
 bool agent_finish(struct agent_job *job, struct transport_call *call, struct err *err)

@@ -27,13 +27,14 @@ struct agent_id { uid_t uid; gid_t gid; const char *init_user; /* for initgroups
  * AGENT_JOBS_MAX at most, to be finished in the order in which they were started; nothing else is asked of
  * agents until then. Agents are kept per (uid, gid) until the process ends or they have been idle; those for
  * quick transports are shared with other processes, and do what has come from all of them together. */
-enum { AGENT_JOBS_MAX = 32 };
+enum { AGENT_JOBS_MAX = 64 };
 enum agent_rc { AGENT_STARTED, AGENT_BUSY, AGENT_NONE };
 struct agent_job;
 enum agent_rc agent_start(struct exim *e, const struct agent_id *who, struct transport_call *call,
                           struct agent_job **out, struct err *err) MUST_USE;
 /* Writes files of its own and waits for no lock or program (transport_driver's independent and begin). */
 bool agent_is_quick(const struct transport *t);
+bool agent_has_answered(const struct agent_job *job); /* agent_finish of the oldest would not wait */
 /* Waits; results are filled in. False with err: the agent is lost, the caller defers all. */
 bool agent_finish(struct agent_job *job, struct transport_call *call, struct err *err) MUST_USE;
 

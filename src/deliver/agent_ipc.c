@@ -74,7 +74,7 @@ static bool decode(struct arena *a, struct str packet, const int *fds, enum agen
     uint8_t k = wire_get_u8(&r), large = wire_get_u8(&r);
     size_t len = wire_get_u32(&r);
 
-    if (r.bad || k < AGENT_MESSAGE || k > AGENT_ERROR)
+    if (r.bad || k < AGENT_DELIVER || k > AGENT_ERROR)
         return false;
     *kind = (enum agent_record)k;
     *body_fd = large ? fds[1] : fds[0];

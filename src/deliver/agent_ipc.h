@@ -12,8 +12,9 @@
 #include "base/str.h"
 
 enum agent_record {
-    AGENT_MESSAGE = 1, /* -H text without recipients; descriptor: the body; answered by nothing */
-    AGENT_DELIVER,     /* transport, return path, addresses -> AGENT_RESULTS */
+    AGENT_DELIVER = 1, /* message, transport, return path, addresses -> AGENT_RESULTS. The message unless it is the
+                        * one of the link's last delivery: -H text without recipients, the body in it or as a
+                        * descriptor beside it */
     AGENT_READ_FILE,   /* checks -> AGENT_TEXT or AGENT_ERROR */
     AGENT_EXISTS,      /* path -> AGENT_TEXT (empty) or AGENT_ERROR */
     AGENT_RUN,         /* arguments, directory, timeout -> AGENT_TEXT (output) or AGENT_ERROR */

@@ -50,26 +50,22 @@ struct agent {
     size_t batch_size;
 };
 
-static bool on_message(struct agent_link *l, struct str body, int body_fd)
+/* body_fd is the message's from now on. */
+static bool read_message(struct agent_link *l, struct wire_reader *r, int body_fd)
 {
-    struct wire_reader r = wire_reader(body);
-    struct str text = wire_get_bytes(&r), inside = wire_get_bytes(&r);
-    off_t start = wire_get_i64(&r), size = wire_get_i64(&r);
+    struct str text = wire_get_bytes(r), inside = wire_get_bytes(r);
+    off_t start = wire_get_i64(r), size = wire_get_i64(r);
     struct err err = { 0 };
 
     message_free(&l->message);
-    if (!wire_done(&r) || size < 0 || (body_fd < 0 && inside.len != (size_t)size)) {
-        if (body_fd >= 0)
-            (void)fd_close(body_fd);
-        return false;
-    }
     l->message = message_new("agent message");
     l->message->body = (struct body){ .fd = body_fd, .start = start, .size = size };
     if (body_fd >= 0)
         arena_owns_fd(l->message->arena, body_fd);
     else
         l->message->body.text = str_dup(l->message->arena, inside);
-    return spool_header_parse(l->message, text, &err);
+    return !r->bad && start >= 0 && size >= 0 && (body_fd >= 0 || inside.len == (size_t)size) &&
+           spool_header_parse(l->message, text, &err);
 }
 
 /* ---- deliveries ---- */
@@ -153,44 +149,55 @@ static void finish_batch(struct agent *ag)
     ag->batch_size = 0;
 }
 
-static bool read_job(struct agent *ag, struct run *run, struct str body)
+static bool read_job(struct agent *ag, struct run *run, struct wire_reader *r)
 {
-    struct wire_reader r = wire_reader(body);
-    const char *name = wire_get_cstr(&r, run->arena),
-               *return_path = wire_get_cstr(&r, run->arena);
-    uint32_t n = wire_get_count(&r, 1);
+    const char *name = wire_get_cstr(r, run->arena), *return_path = wire_get_cstr(r, run->arena);
+    uint32_t n = wire_get_count(r, 1);
     struct address **tail = &run->call.addrs;
 
     run->transport = name == NULL ? NULL : transport_find(ag->exim->config, name);
     run->call.message = run->link->message;
     run->call.return_path = return_path == NULL ? "" : return_path;
     for (uint32_t i = 0; i < n && i < MAX_ADDRESSES; i++) {
-        struct address *addr = report_get_job(&r, run->arena, ag->exim);
+        struct address *addr = report_get_job(r, run->arena, ag->exim);
         if (addr == NULL)
             return false;
         addr->transport = run->transport;
         *tail = addr;
         tail = &addr->next;
     }
-    return wire_done(&r) && run->call.addrs != NULL && run->transport != NULL && run->call.message != NULL;
+    return wire_done(r) && run->call.addrs != NULL && run->transport != NULL && run->call.message != NULL;
 }
 
-/* a becomes the run's, if it comes to one: *a is NULL then. */
-static bool on_deliver(struct agent *ag, struct agent_link *l, struct arena **a, struct str body)
+static void add_to_batch(struct agent *ag, struct run *run)
 {
+    *ag->tail = run;
+    ag->tail = &run->next;
+    ag->batch_size++;
+    run->link->runs++;
+}
+
+/* *a becomes the run's, if it comes to one: NULL then. A new message waits for the runs of the one before. */
+static bool on_deliver(struct agent *ag, struct agent_link *l, struct arena **a, struct str body, int body_fd)
+{
+    struct wire_reader r = wire_reader(body);
+    bool is_new = wire_get_u8(&r) != 0;
     struct run *run = arena_new_obj(*a, struct run);
 
     run->arena = *a;
     run->link = l;
+    if (is_new && l->runs > 0)
+        finish_batch(ag);
+    if (body_fd >= 0 && !is_new)
+        (void)fd_close(body_fd);
+    if (is_new && !read_message(l, &r, body_fd))
+        return false;
     if (ag->exim->address_test) /* an agent of a session reads files, no more */
         return agent_ipc_error(l->sock, *a, EPERM, "this agent does not deliver");
-    if (!read_job(ag, run, body))
+    if (!read_job(ag, run, &r))
         return agent_ipc_error(l->sock, *a, EPROTO, "malformed delivery job");
     *a = NULL;
-    *ag->tail = run;
-    ag->tail = &run->next;
-    ag->batch_size++;
-    l->runs++;
+    add_to_batch(ag, run);
     begin(ag, run);
     return true;
 }
@@ -205,17 +212,15 @@ static bool serve_record(struct agent *ag, struct agent_link *l, struct arena **
 
     if (!agent_ipc_recv(l->sock, *a, &kind, &body, &fd))
         return false;
-    if (fd >= 0 && kind != AGENT_MESSAGE) {
+    if (kind == AGENT_DELIVER)
+        return on_deliver(ag, l, a, body, fd);
+    if (fd >= 0) {
         fd_close(fd);
         return false;
     }
-    if (kind != AGENT_DELIVER && l->runs > 0)
+    if (l->runs > 0)
         finish_batch(ag);
     switch (kind) {
-    case AGENT_MESSAGE:
-        return on_message(l, body, fd);
-    case AGENT_DELIVER:
-        return on_deliver(ag, l, a, body);
     case AGENT_READ_FILE:
         return agent_on_read_file(l->sock, *a, body);
     case AGENT_EXISTS:

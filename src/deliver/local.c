@@ -320,7 +320,26 @@ struct line { /* jobs under way, finished in the order in which they were starte
                  the log */
     struct job jobs[AGENT_JOBS_MAX];
     size_t first, count;
+    size_t unnoted; /* settled, not in the journal yet */
 };
+
+enum { NOTED_TOGETHER = 16 };
+
+static void note(struct delivery *d, struct line *l)
+{
+    if (l->unnoted > 0)
+        deliver_journal_soon(d);
+    l->unnoted = 0;
+}
+
+/* Before it waits for another delivery, the journal has those that are done. */
+static void note_before_waiting(struct delivery *d, struct line *l, const struct job *next)
+{
+    bool waits = next->agent != NULL && l->unnoted > 0 && !agent_has_answered(next->agent);
+
+    if (waits || l->unnoted >= NOTED_TOGETHER)
+        note(d, l);
+}
 
 static void settle_oldest(struct delivery *d, struct line *l)
 {
@@ -328,6 +347,7 @@ static void settle_oldest(struct delivery *d, struct line *l)
 
     l->first = (l->first + 1) % AGENT_JOBS_MAX;
     l->count--;
+    note_before_waiting(d, l, j);
     finish_job(j);
     d->in_flight--;
     for (struct address *addr = j->batch; addr != NULL; addr = addr->next) {
@@ -337,7 +357,9 @@ static void settle_oldest(struct delivery *d, struct line *l)
     }
     add_retries(d, j->batch);
     deliver_settle_list(d, j->batch);
-    deliver_journal_soon(d);
+    l->unnoted++;
+    if (l->count == 0)
+        note(d, l);
 }
 
 static void settle_until(struct delivery *d, struct line *l, size_t left)
