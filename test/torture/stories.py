@@ -151,6 +151,7 @@ class StaysQueued(Queued):
 
 
 RELAY = ["r1@remote.test", "r2@remote.test", "r3@remote.test"]
+MANY = [f"m{n}" for n in range(12)]  # agents have several at a time
 AT_SINK = ["sink:r1", "sink:r2", "sink:r3"]
 
 
@@ -160,6 +161,8 @@ def stories():
          {"data": ["maildir:one", "maildir:two"]}, ""),
         ("bdat", ["MAIL FROM:<a@here.test>\n", "RCPT TO:<one@here.test>\n", *bdat("bdat")], {"bdat": ["maildir:one"]}, ""),
         ("pipelining", pipelined(["p1", "p2"]), {"p1": ["maildir:one"], "p2": ["maildir:one"]}, ""),
+        ("many", smtp("a@here.test", [f"{n}@here.test" for n in MANY], "many"),
+         {"many": [f"maildir:{n}" for n in MANY]}, ""),
         ("mbox", smtp("a@here.test", ["box@mbox.test"], "mbox"), {"mbox": ["mbox:box"]}, ""),
         ("relay", smtp("a@here.test", RELAY, "relay"), {"relay": AT_SINK}, ""),
         ("relay-each", smtp("a@here.test", RELAY, "each"), {"each": AT_SINK}, "remote_max_parallel = 2\n"),
