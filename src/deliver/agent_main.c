@@ -245,13 +245,10 @@ static void serve_link(struct agent *ag, struct agent_link *l)
 
 static void add_link(struct agent *ag, int sock)
 {
-    if (ag->count == LINKS_MAX)
-        (void)fd_close(sock);
-    else
-        ag->links[ag->count++] = (struct agent_link){ .sock = sock };
+    ag->links[ag->count++] = (struct agent_link){ .sock = sock };
 }
 
-/* False: there is nothing now. */
+/* False: there is nothing now. There is room for one. */
 static bool take_link(struct agent *ag)
 {
     struct arena *a = arena_new("link");
@@ -273,7 +270,7 @@ static bool take_link(struct agent *ag)
 static void refuse_links(struct agent *ag)
 {
     (void)shutdown(ag->control, SHUT_RD);
-    while (ag->control >= 0 && take_link(ag))
+    while (ag->control >= 0 && ag->count < LINKS_MAX && take_link(ag))
         ;
     if (ag->control >= 0)
         (void)fd_close(ag->control);
@@ -300,7 +297,7 @@ static void serve(struct agent *ag)
 
     for (size_t i = 0; i < n; i++)
         fds[i] = (struct pollfd){ .fd = ag->links[i].sock, .events = POLLIN };
-    fds[n] = (struct pollfd){ .fd = ag->control, .events = POLLIN };
+    fds[n] = (struct pollfd){ .fd = n < LINKS_MAX ? ag->control : -1, .events = POLLIN };
     int ready = fd_poll(fds, n + 1, ag->batch != NULL ? 0 : -1);
     if (ready < 0 && ag->batch == NULL)
         die("agent: %s", strerror(errno));

@@ -369,7 +369,10 @@ class OpenSmtpd(Packaged):
     def configure(self):
         text, settings = SMTPD_CONF, ""
         if self.tls:
-            settings = f"pki bench.test cert \"{self.tls}\"\npki bench.test key \"{self.tls}\"\n"
+            own = self.etc / "tls.pem"  # which nobody else may read
+            shutil.copyfile(self.tls, own)
+            own.chmod(0o600)
+            settings = 'pki bench.test cert "/etc/tls.pem"\npki bench.test key "/etc/tls.pem"\n'
         for word, value in {"settings": settings, "tls": "tls pki bench.test" if self.tls else "", "port": self.port,
                             "proxy_port": self.proxy_port, "sink": self.sink}.items():
             text = text.replace("{" + word + "}", str(value))
