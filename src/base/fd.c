@@ -387,6 +387,19 @@ static bool try_again(ssize_t done, int *tries)
     return ++*tries <= SEND_TRIES && (nanosleep(&wait, NULL) == 0 || errno == EINTR);
 }
 
+/* Where the file system cannot do it at once (NFS), link does: it never replaces either. */
+bool fd_rename_new(const char *from, const char *to)
+{
+    if (os_rename_new(from, to) == 0)
+        return true;
+    if (errno != EINVAL && errno != ENOSYS)
+        return false;
+    if (link(from, to) != 0)
+        return false;
+    (void)unlink(from);
+    return true;
+}
+
 bool fd_send_msg(int sock, const void *p, size_t n, const int *fds, int nfds)
 {
     union fd_control control = { 0 };

@@ -46,6 +46,8 @@ int fd_wait_read_signal(int fd, int64_t deadline_ms);
 bool fd_lock(int fd, bool exclusive, bool wait) MUST_USE;
 /* mkdir -p, each missing level with mode whatever the umask. */
 bool dir_make(const char *path, mode_t mode) MUST_USE;
+/* rename that never replaces: EEXIST. */
+bool fd_rename_new(const char *from, const char *to) MUST_USE;
 /* Unix sockets: send/receive one datagram (SOCK_SEQPACKET) with up to 4 descriptors. */
 enum { FD_PASS_MAX = 4 };
 bool fd_send_msg(int sock, const void *p, size_t n, const int *fds, int nfds) MUST_USE;

@@ -80,12 +80,13 @@ struct maildir_file {
     struct transport_pending base;
     struct append *ap;
     int fd;                  /* of temp; -1: closed */
-    const char *name, *temp; /* without directory; path in tmp/ */
+    const char *temp;        /* path in tmp/ */
     const char *tag, *path;  /* of maildir_tag; path in new/ */
     const char *dir;         /* of path */
     int64_t written;
     struct maildirsize ms;
-    bool failed; /* the result is set, the file is gone */
+    bool was_there; /* path is the file of an earlier attempt */
+    bool failed;    /* the result is set, the file is gone */
 };
 
 static bool name_is_taken(struct maildir_file *f, long tries)
@@ -104,9 +105,10 @@ static bool create_unique(struct maildir_file *f)
 
     for (long tries = 0;;) {
         struct timespec now = tod_now();
-        f->name = arena_printf(ap->arena, "%ld.M%ldP%ld.%s", (long)now.tv_sec, now.tv_nsec / 1000, (long)getpid(), host);
-        f->temp = arena_printf(ap->arena, "%s/tmp/%s", ap->path, f->name);
-        ap->writing = arena_printf(ap->arena, "tmp/%s", f->name);
+        const char *name = arena_printf(ap->arena, "%ld.M%ldP%ld.%s", (long)now.tv_sec, now.tv_nsec / 1000,
+                                        (long)getpid(), host);
+        f->temp = arena_printf(ap->arena, "%s/tmp/%s", ap->path, name);
+        ap->writing = arena_printf(ap->arena, "tmp/%s", name);
         f->fd = append_create(ap, f->temp);
         if (f->fd >= 0)
             return true;
@@ -166,23 +168,51 @@ static bool get_tag(struct append *ap, int64_t written, const char **tag)
     return true;
 }
 
-static bool rename_to(struct maildir_file *f, const char *tag)
+/* FNV-1a: the number stays the same from one process to the next. */
+static uint64_t number_of(const char *s)
 {
-    f->path = arena_printf(f->ap->arena, "%s/%s%s", f->dir, f->name, tag);
-    return rename(f->temp, f->path) == 0;
+    uint64_t n = 0xcbf29ce484222325;
+
+    for (; *s != '\0'; s++)
+        n = (n ^ (unsigned char)*s) * 0x100000001b3;
+    return n;
+}
+
+/* The same for the same delivery, whenever it is tried: one that a crash hid from the journal is found in
+ * new/ when it is done again. */
+static const char *final_name(const struct append *ap)
+{
+    const struct message *m = ap->call->message;
+    const char *what = arena_printf(ap->arena, "%s\n%s", ap->call->addrs->unique, ap->t->base.name);
+
+    return arena_printf(ap->arena, "%ld.E%sQ%016llx.%s", (long)m->received.tv_sec, m->id,
+                        (unsigned long long)number_of(what), ap->call->ctx->exim->config->primary_hostname);
+}
+
+/* A file of that name is this delivery, made before. */
+static bool rename_to(struct maildir_file *f, const char *name, const char *tag)
+{
+    f->path = arena_printf(f->ap->arena, "%s/%s%s", f->dir, name, tag);
+    if (fd_rename_new(f->temp, f->path))
+        return true;
+    f->was_there = errno == EEXIST;
+    if (f->was_there)
+        (void)unlink(f->temp);
+    return f->was_there;
 }
 
 /* From tmp to new. With a name that is too long the tag is left out. */
 static bool move_to_new(struct maildir_file *f)
 {
     struct append *ap = f->ap;
+    const char *name = final_name(ap);
 
     f->dir = arena_printf(ap->arena, "%s/new", ap->path);
-    if (rename_to(f, f->tag))
+    if (rename_to(f, name, f->tag))
         return true;
-    if (errno == ENAMETOOLONG && f->tag[0] != '\0' && rename_to(f, ""))
+    if (errno == ENAMETOOLONG && f->tag[0] != '\0' && rename_to(f, name, ""))
         return true;
-    if (errno == ENOENT && make_subdirs(ap) && rename_to(f, f->tag))
+    if (errno == ENOENT && make_subdirs(ap) && rename_to(f, name, f->tag))
         return true;
     return append_sys(ap, errno, "while renaming %s as %s", f->temp, f->path);
 }
@@ -271,7 +301,8 @@ static void put_in_place(struct maildir_file *f)
 static void take_back(struct maildir_file *f, int why)
 {
     append_sys(f->ap, why, "error while syncing %s", f->dir);
-    (void)unlink(f->path);
+    if (!f->was_there)
+        (void)unlink(f->path);
     f->failed = true;
 }
 
@@ -296,7 +327,7 @@ static void set_result(struct maildir_file *f)
 {
     if (!f->failed) {
         transport_set_all(f->ap->call, RC_OK, 0, "2.0.0", NULL);
-        if (f->ms.fd >= 0 && f->ms.counts)
+        if (f->ms.fd >= 0 && f->ms.counts && !f->was_there)
             append_maildirsize_add(&f->ms, f->written);
         append_warn(f->ap);
     }

@@ -27,6 +27,7 @@ struct fixture {
     struct appendfile t;
     struct transport_call call;
     const char *dir; /* scratch */
+    size_t addresses;
 };
 
 static const struct expr *e(struct fixture *f, const char *text)
@@ -88,8 +89,16 @@ static void end(struct fixture *f)
     message_free(&f->m);
 }
 
+static void next_message(struct fixture *f)
+{
+    static unsigned n;
+
+    (void)snprintf(f->m->id, sizeof(f->m->id), "1xXL4e-%06u-EM", ++n % 1000000U);
+}
+
 static const struct addr_result *deliver(struct fixture *f)
 {
+    next_message(f);
     f->addr->result = (struct addr_result){ .rc = RC_DECLINE };
     f->addr->submissions = NULL;
     transport_appendfile.deliver(&f->t.base, &f->call);
@@ -148,7 +157,7 @@ static struct transport_pending *begin_in(struct fixture *f, const char *sub)
     *ctx = f->ctx;
     *call = f->call;
     call->ctx = ctx;
-    call->addrs = address_new(f->a, "u@q.example");
+    call->addrs = address_new(f->a, arena_printf(f->a, "u%zu@q.example", ++f->addresses));
     ctx->addr = call->addrs;
     call->addrs->result.rc = RC_DECLINE;
     struct transport_pending *p = transport_appendfile.begin(&f->t.base, call);
@@ -180,6 +189,25 @@ static void deliveries_begun_are_finished_together_and_fail_alone(void **state)
     assert_int_equal(count(f, "broken/tmp", &name), 0);
     for (size_t i = 0; i < ARRAY_LEN(list); i++)
         assert_int_equal(list[i]->call->addrs->result.rc, i == 1 ? RC_DEFER : RC_OK);
+    end(f);
+}
+
+static void a_delivery_that_is_done_again_is_one(void **state)
+{
+    struct fixture *f = begin(*state);
+    const char *name = "";
+
+    f->t.maildir_format = true;
+    f->t.directory = e(f, arena_printf(f->a, "%s/d", f->dir));
+    f->t.maildir_tag = e(f, ",S=$message_size");
+    assert_int_equal(deliver(f)->rc, RC_OK);
+    transport_appendfile.deliver(&f->t.base, &f->call); /* the note of it was lost */
+    assert_int_equal(f->addr->result.rc, RC_OK);
+    assert_int_equal(count(f, "d/new", &name), 1);
+    assert_int_equal(count(f, "d/tmp", &name), 0);
+    f->addr->unique = "other@q.example"; /* another recipient with the same mailbox */
+    transport_appendfile.deliver(&f->t.base, &f->call);
+    assert_int_equal(count(f, "d/new", &name), 2);
     end(f);
 }
 
@@ -317,6 +345,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         UNIT_TEST(a_maildir_is_made_and_filled),
         UNIT_TEST(deliveries_begun_are_finished_together_and_fail_alone),
+        UNIT_TEST(a_delivery_that_is_done_again_is_one),
         UNIT_TEST(what_is_missing_of_a_maildir_is_made_when_it_is_missed),
         UNIT_TEST(quotas_are_kept_and_leave_nothing_behind),
         UNIT_TEST(maildirsize_adds_up),
