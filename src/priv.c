@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -97,8 +96,7 @@ void priv_close_others(struct exim *e, const int *keep, size_t n)
     int log = wal_fd(e->wal);
 
     if (e->log != NULL)
-        log_reopen(e->log);
-    closelog();
+        log_close_others(e->log, keep, n);
     for (;;) { /* the next higher one that is kept */
         int next = -1;
 
