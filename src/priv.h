@@ -16,8 +16,9 @@ struct arena;
 struct broker;
 struct exim;
 
-/* Forks the broker, then (if root) becomes exim_uid/exim_gid for good in the calling process. Sets
- * e->broker, e->privileged. Call once, after the configuration is read. */
+/* Forks the broker, then becomes exim_uid/exim_gid for good in the calling process. Without root there is
+ * nothing to give up, and the broker is forked when it is first asked for: many runs never do. Sets e->broker,
+ * e->privileged. Call once, after the configuration is read. */
 bool priv_start(struct exim *e, struct err *err) MUST_USE;
 /* Drops to exim's uid and gid without a broker (modes that never deliver). */
 bool priv_drop(struct exim *e, struct err *err) MUST_USE;
@@ -34,7 +35,7 @@ int priv_agent_connect(struct exim *e, uid_t uid, gid_t gid, const char *init_us
  * False: all who held the other end are gone. */
 bool priv_serve(struct exim *e, int sock, bool files_only) MUST_USE;
 struct broker *priv_broker(struct arena *a, int sock); /* for e->broker of a role; sock is kept */
-int priv_broker_socket(const struct broker *b);        /* -1 for NULL */
+int priv_broker_socket(const struct broker *b);        /* -1 for NULL, and when it was not started */
 /* Closes every descriptor from 3 on but those in keep and the log of the spool (e->wal): a new role holds
  * nothing else of its parent's. */
 void priv_close_others(struct exim *e, const int *keep, size_t n);

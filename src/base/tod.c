@@ -54,7 +54,6 @@ void tod_zone_set(const char *zone)
         (void)unsetenv("TZ");
     else
         (void)setenv("TZ", zone, 1);
-    tzset();
     zone_now.known = false;
 }
 
@@ -86,6 +85,7 @@ static void ask_zone(int64_t quarter, int64_t when)
     const time_t t = (time_t)when;
     struct tm tm = { 0 };
 
+    tzset(); /* localtime_r does not look at TZ again */
     zone_now.known = localtime_r(&t, &tm) != NULL;
     zone_now.offset = tm.tm_gmtoff;
     zone_now.shift = timegm(&tm) - when;
