@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/dynlib.h"
+#include "base/err.h"
 
 struct crypt_functions {
     __typeof__(crypt_rn) *crypt_rn;
@@ -16,9 +17,12 @@ struct math_functions {
 static const struct crypt_functions *crypt_functions(void)
 {
     static const struct crypt_functions *functions;
+    struct err err;
 
+    if (functions == NULL) /* the second: libxcrypt without what is obsolete */
+        functions = dynlib_load("libcrypt.so.1", "crypt_rn\0", &err);
     if (functions == NULL)
-        functions = dynlib_need("libcrypt.so.1", "crypt_rn\0");
+        functions = dynlib_need("libcrypt.so.2", "crypt_rn\0");
     return functions;
 }
 
