@@ -13,6 +13,7 @@
 #include "base/berkeley.h"
 #include "base/debug.h"
 #include "base/fd.h"
+#include "base/libs.h"
 #include "base/log.h"
 #include "base/openssl.h"
 #include "base/proc.h"
@@ -135,6 +136,7 @@ static void start_log(struct exim *e)
 static bool load_libraries(struct err *err)
 {
     (void)berkeley();
+    libs_load();
     return openssl_load(err);
 }
 

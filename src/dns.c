@@ -28,13 +28,15 @@ enum {
 struct resolver {
     const struct config *config;
     struct exim *exim;            /* NULL until dns_attach */
+    struct arena *arena;
+    const char *server; /* instead of those of resolv.conf; or NULL */
     struct __res_state state;
-    bool overridden, ready, on_loopback;
+    bool begun, ready, on_loopback;
     int64_t checked_ms;
     struct timespec conf_mtime;
     struct dns_cache *cache;
     const struct regex *name_check; /* NULL: no check */
-    unsigned char reply[DNS_PACKET_MAX];
+    unsigned char *reply; /* DNS_PACKET_MAX bytes */
 };
 
 /* Are all name servers on this host, so that their AD bit can be believed (RFC 7672 1.3.3)? */
@@ -87,23 +89,6 @@ static void start(struct resolver *r)
         set_options(r);
 }
 
-/* A daemon outlives changes of resolv.conf. */
-static void reload_if_changed(struct resolver *r)
-{
-    struct stat st;
-    int64_t now = tod_monotonic_ms();
-
-    if (r->overridden || now - r->checked_ms < RELOAD_CHECK_MS)
-        return;
-    r->checked_ms = now;
-    if (stat(_PATH_RESCONF, &st) == 0 && st.st_mtim.tv_sec == r->conf_mtime.tv_sec &&
-        st.st_mtim.tv_nsec == r->conf_mtime.tv_nsec && r->ready)
-        return;
-    if (r->ready)
-        res_nclose(&r->state);
-    start(r);
-}
-
 /* "127.0.0.1:5353": that server alone, no search list, and host names from files only. */
 static void override_server(struct resolver *r, const char *server)
 {
@@ -125,9 +110,36 @@ static void override_server(struct resolver *r, const char *server)
     memcpy(&r->state.nsaddr_list[0], &ss, sizeof(struct sockaddr_in));
     r->state.dnsrch[0] = NULL;
     r->state.defdname[0] = '\0';
-    r->overridden = true;
-    (void)__nss_configure_lookup("hosts", "files");
     set_options(r);
+}
+
+void dns_prepare(struct resolver *r)
+{
+    if (r->begun)
+        return;
+    r->begun = true;
+    r->reply = (unsigned char *)arena_new_buffer(r->arena, DNS_PACKET_MAX);
+    start(r);
+    if (r->server != NULL && r->ready)
+        override_server(r, r->server);
+}
+
+/* A daemon outlives changes of resolv.conf. */
+static void reload_if_changed(struct resolver *r)
+{
+    struct stat st;
+    int64_t now = tod_monotonic_ms();
+
+    dns_prepare(r);
+    if (r->server != NULL || now - r->checked_ms < RELOAD_CHECK_MS)
+        return;
+    r->checked_ms = now;
+    if (stat(_PATH_RESCONF, &st) == 0 && st.st_mtim.tv_sec == r->conf_mtime.tv_sec &&
+        st.st_mtim.tv_nsec == r->conf_mtime.tv_nsec && r->ready)
+        return;
+    if (r->ready)
+        res_nclose(&r->state);
+    start(r);
 }
 
 static void resolver_close(void *arg)
@@ -146,13 +158,15 @@ struct resolver *dns_open(struct arena *a, const struct config *cfg, const char 
     struct err err;
 
     r->config = cfg;
+    r->arena = a;
     r->cache = dns_cache_new(a);
-    start(r);
     arena_on_destroy(a, resolver_close, r);
-    if (server != NULL && r->ready)
-        override_server(r, server);
+    if (server != NULL) {
+        r->server = arena_strdup(a, server);
+        (void)__nss_configure_lookup("hosts", "files");
+    }
     if (pattern != NULL && *pattern != '\0') {
-        r->name_check = regex_compile(a, pattern, REGEX_BRIEF, &err);
+        r->name_check = regex_compile(a, pattern, REGEX_BRIEF | REGEX_LATER, &err);
         if (r->name_check == NULL)
             die("dns_check_names_pattern: %s", err.msg);
     }
@@ -166,7 +180,7 @@ void dns_attach(struct resolver *r, struct exim *e)
 
 bool dns_is_overridden(const struct resolver *r)
 {
-    return r->overridden;
+    return r->server != NULL;
 }
 
 static bool domain_listed(const struct resolver *r, const struct match_list *l, const char *domain)
@@ -216,10 +230,10 @@ static size_t exchange(struct resolver *r, const char *name, int type, bool edns
     if (edns)
         len = (int)add_opt(query, (size_t)len, dnssec);
     memset(r->reply, 0, NS_HFIXEDSZ);
-    int got = res_nsend(&r->state, query, len, r->reply, sizeof(r->reply));
+    int got = res_nsend(&r->state, query, len, r->reply, DNS_PACKET_MAX);
 
     if (got >= NS_HFIXEDSZ)
-        return (size_t)got < sizeof(r->reply) ? (size_t)got : sizeof(r->reply);
+        return (size_t)got < DNS_PACKET_MAX ? (size_t)got : DNS_PACKET_MAX;
     /* All servers failed: the header of the last refusal, if there was one, tells how. */
     return (r->reply[2] & 0x80) != 0 ? NS_HFIXEDSZ : 0;
 }
@@ -351,6 +365,7 @@ enum dns_rc dns_search(struct resolver *r, struct arena *a, const struct dns_sea
     bool single = strchr(rq->name, '.') == NULL;
     bool absolute = len > 0 && rq->name[len - 1] == '.';
 
+    dns_prepare(r);
     *full = absolute ? arena_strndup(a, rq->name, len - 1) : rq->name;
     if (single && rq->qualify_single && r->state.defdname[0] != '\0') {
         const char *try = arena_printf(a, "%s.%s", rq->name, r->state.defdname);
@@ -397,6 +412,7 @@ const char *dns_reverse_name(struct arena *a, const struct ip *ip)
 
 void dns_swap_patience(struct resolver *r, int *retrans, int *retry)
 {
+    dns_prepare(r);
     int old_retrans = r->state.retrans, old_retry = r->state.retry;
 
     r->state.retrans = *retrans;

@@ -52,6 +52,8 @@ struct dns_answer {
 };
 
 struct resolver *dns_open(struct arena *a, const struct config *cfg, const char *server);
+/* Reads resolv.conf, which is else done for the first query: for what forks. */
+void dns_prepare(struct resolver *r);
 /* Gives the resolver what domain lists need (dns_again_means_nonexist, dns_trust_aa); until then they
  * match nothing. */
 void dns_attach(struct resolver *r, struct exim *e);

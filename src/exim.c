@@ -25,6 +25,7 @@
 #include "drtables.h"
 #include "priv.h"
 #include "readconf.h"
+#include "regex.h"
 #include "search.h"
 #include "version.h"
 #include "spool.h"
@@ -104,6 +105,8 @@ static void read_config(struct exim *e, const struct cmd_line *c)
         .filenames = system ? CONFIGURE_FILE : c->config_files,
         .macros = c->macros,
         .hooks = e->hooks,
+        .exim_user_unasked = (c->mode->run == cmd_bt || c->mode->run == cmd_bV) &&
+                             getuid() == geteuid() && getgid() == getegid(),
         .check_owner = geteuid() == 0,
     };
 
@@ -246,6 +249,8 @@ int main(int argc, char **argv)
 
     if (!cmd_parse(e, argc, argv, &c, &status))
         return status;
+    if (c.mode->run == cmd_bd)
+        regex_compile_at_once();
     read_config(e, &c);
     set_up(e, &c);
     const char *forbidden = cmd_forbidden(e, &c);

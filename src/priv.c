@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -25,7 +24,7 @@
 enum { ANSWER_MS = 60 * 1000 };
 
 struct broker {
-    int sock; /* requests go here; nothing comes back: each has a socket of its own */
+    int sock; /* requests go here; nothing comes back: each has a socket of its own. -1: not started yet */
 };
 
 struct broker *priv_broker(struct arena *a, int sock)
@@ -98,8 +97,7 @@ void priv_close_others(struct exim *e, const int *keep, size_t n)
     int log = wal_fd(e->wal);
 
     if (e->log != NULL)
-        log_reopen(e->log);
-    closelog();
+        log_close_others(e->log, keep, n);
     for (;;) { /* the next higher one that is kept */
         int next = -1;
 
@@ -130,23 +128,33 @@ static NORETURN void broker_process(struct exim *e, int sock)
     _exit(0);
 }
 
-bool priv_start(struct exim *e, struct err *err)
+static bool start_broker(struct exim *e, struct err *err)
 {
     int ends[2];
 
-    if (e->config->main.deliver_drop_privilege && !priv_drop(e, err))
-        return false;
-    e->privileged = geteuid() == 0;
     if (!ipc_pair(ends))
         return err_sys(err, e->arena, errno, "cannot make a socket pair");
     pid_t pid = proc_fork("broker");
     if (pid == 0)
         broker_process(e, ends[1]);
     (void)fd_close(ends[1]);
-    if (pid < 0)
-        return err_sys(err, e->arena, errno, "cannot start the broker");
-    e->broker = priv_broker(e->arena, ends[0]);
-    return priv_drop(e, err);
+    if (pid < 0) {
+        int why = errno;
+
+        (void)fd_close(ends[0]);
+        return err_sys(err, e->arena, why, "cannot start the broker");
+    }
+    e->broker->sock = ends[0];
+    return true;
+}
+
+bool priv_start(struct exim *e, struct err *err)
+{
+    if (e->config->main.deliver_drop_privilege && !priv_drop(e, err))
+        return false;
+    e->privileged = geteuid() == 0;
+    e->broker = priv_broker(e->arena, -1);
+    return !e->privileged || (start_broker(e, err) && priv_drop(e, err));
 }
 
 /* ---- its clients ---- */
@@ -186,6 +194,8 @@ int priv_agent_connect(struct exim *e, const struct ipc_agent *who, struct err *
         err_set(err, e->arena, "there is no broker to start local deliveries");
         return -1;
     }
+    if (e->broker->sock < 0 && !start_broker(e, err))
+        return -1;
     if (!ipc_pair(ends)) {
         err_sys(err, e->arena, errno, "cannot make a socket pair");
         return -1;

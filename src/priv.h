@@ -17,8 +17,9 @@ struct broker;
 struct exim;
 struct ipc_agent;
 
-/* Forks the broker, then (if root) becomes exim_uid/exim_gid for good in the calling process. Sets
- * e->broker, e->privileged. Call once, after the configuration is read. */
+/* Forks the broker, then becomes exim_uid/exim_gid for good in the calling process. Without root there is
+ * nothing to give up, and the broker is forked when it is first asked for: many runs never do. Sets e->broker,
+ * e->privileged. Call once, after the configuration is read. */
 bool priv_start(struct exim *e, struct err *err) MUST_USE;
 /* Drops to exim's uid and gid without a broker (modes that never deliver). */
 bool priv_drop(struct exim *e, struct err *err) MUST_USE;
@@ -40,7 +41,7 @@ void priv_agents_forget(struct priv_agents *g);
  * (e->address_test is set there). False: all who held the other end are gone. */
 bool priv_serve(struct exim *e, struct priv_agents *agents, int sock) MUST_USE;
 struct broker *priv_broker(struct arena *a, int sock); /* for e->broker of a role; sock is kept */
-int priv_broker_socket(const struct broker *b);        /* -1 for NULL */
+int priv_broker_socket(const struct broker *b);        /* -1 for NULL, and when it was not started */
 /* Closes every descriptor from 3 on but those in keep and the log of the spool (e->wal): a new role holds
  * nothing else of its parent's. */
 void priv_close_others(struct exim *e, const int *keep, size_t n);

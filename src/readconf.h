@@ -18,6 +18,8 @@ struct readconf_request {
     const struct hooks *hooks;
     const char *text;                    /* read this instead of a file (embedded default); or NULL */
     bool skip_drivers;                   /* only the main section is wanted */
+    bool exim_user_unasked;              /* who that is, says $exim_uid when it is used: without root, for runs
+                                            that change nothing, as looking for a name that does not exist is slow */
     bool check_owner;                    /* the file must be owned by root or CONFIGURE_OWNER, not writable */
 };
 /* NULL with err worded "Exim configuration error in line N of FILE:\n  ..." ready for stderr. All in a. */

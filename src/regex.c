@@ -1,38 +1,75 @@
-#define PCRE2_CODE_UNIT_WIDTH 8
 #include "regex.h"
 
-#include <pcre2.h>
+#include <string.h>
 
 #include "base/arena.h"
+#include "base/ctype.h"
+#include "base/pcre2.h"
 
 /* Enough for any sane pattern, and over within a second for the others. */
 enum { MATCH_LIMIT = 10 * 1000 * 1000, HEAP_LIMIT_KIB = 64 * 1024 };
 
-struct regex {
-    pcre2_code *code;
+struct compiled {
+    pcre2_code *code; /* NULL: not yet */
     pcre2_match_data *data;
     pcre2_match_context *limits;
 };
 
-static void regex_release(void *arg)
-{
-    struct regex *re = arg;
+struct regex {
+    const char *pattern;
+    unsigned flags;
+    struct compiled *it;
+};
 
-    pcre2_match_data_free(re->data);
-    pcre2_match_context_free(re->limits);
-    pcre2_code_free(re->code);
+static bool at_once; /* this process forks many that would each do it */
+
+void regex_compile_at_once(void)
+{
+    at_once = true;
+    (void)pcre2(); /* also for patterns that are not known yet */
 }
 
-static bool prepare(struct regex *re, bool jit)
+static void regex_release(void *arg)
 {
-    re->data = pcre2_match_data_create(CAPTURE_MAX, NULL);
-    re->limits = pcre2_match_context_create(NULL);
-    if (re->data == NULL || re->limits == NULL)
+    struct compiled *c = arg;
+
+    if (c->code == NULL)
+        return;
+    pcre2()->match_data_free(c->data);
+    pcre2()->match_context_free(c->limits);
+    pcre2()->code_free(c->code);
+}
+
+static bool prepare(struct compiled *c, bool jit)
+{
+    c->data = pcre2()->match_data_create(CAPTURE_MAX, NULL);
+    c->limits = pcre2()->match_context_create(NULL);
+    if (c->data == NULL || c->limits == NULL)
         return false;
-    pcre2_set_match_limit(re->limits, MATCH_LIMIT);
-    pcre2_set_heap_limit(re->limits, HEAP_LIMIT_KIB);
+    pcre2()->set_match_limit(c->limits, MATCH_LIMIT);
+    pcre2()->set_heap_limit(c->limits, HEAP_LIMIT_KIB);
     if (jit) /* without it, it is only slower */
-        (void)pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE);
+        (void)pcre2()->jit_compile(c->code, PCRE2_JIT_COMPLETE);
+    return true;
+}
+
+static bool compile(const struct regex *re, struct arena *a, struct err *err)
+{
+    int code;
+    PCRE2_SIZE at;
+
+    re->it->code = pcre2()->compile((PCRE2_SPTR)re->pattern, PCRE2_ZERO_TERMINATED,
+                                    re->flags & REGEX_CASELESS ? PCRE2_CASELESS : 0, &code,
+                                    &at, NULL);
+    if (re->it->code == NULL) {
+        PCRE2_UCHAR text[128];
+
+        (void)pcre2()->get_error_message(code, text, sizeof(text));
+        return err_set(err, a, "regular expression error in \"%s\": %s at offset %zu",
+                       re->pattern, text, at);
+    }
+    if (!prepare(re->it, (re->flags & REGEX_BRIEF) == 0))
+        die("out of memory for a regular expression");
     return true;
 }
 
@@ -40,35 +77,48 @@ const struct regex *regex_compile(struct arena *a, const char *pattern, unsigned
                                   struct err *err)
 {
     struct regex *re = arena_new_obj(a, struct regex);
-    int code;
-    PCRE2_SIZE at;
 
-    re->code =
-        pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
-                      flags & REGEX_CASELESS ? PCRE2_CASELESS : 0, &code, &at, NULL);
-    if (re->code == NULL) {
-        PCRE2_UCHAR text[128];
-
-        (void)pcre2_get_error_message(code, text, sizeof(text));
-        err_set(err, a, "regular expression error in \"%s\": %s at offset %zu", pattern,
-                text, at);
+    *re = (struct regex){ pattern, flags, arena_new_obj(a, struct compiled) };
+    arena_on_destroy(a, regex_release, re->it);
+    if ((flags & REGEX_LATER) != 0 && !at_once)
+        re->pattern = arena_strdup(a, pattern);
+    else if (!compile(re, a, err))
         return NULL;
-    }
-    if (!prepare(re, (flags & REGEX_BRIEF) == 0))
-        die("out of memory for a regular expression");
-    arena_on_destroy(a, regex_release, re);
     return re;
+}
+
+/* A mistake that nobody looked for earlier. */
+static void compile_late(const struct regex *re)
+{
+    struct arena *a = arena_new("regex");
+    struct err err = { 0 };
+
+    if (!compile(re, a, &err))
+        die("%s", err.msg);
+    arena_destroy(&a);
+}
+
+bool regex_is_plain(const char *pattern)
+{
+    if (cstr_starts(pattern, "(?i)"))
+        pattern += 4;
+    while (is_alnum(*pattern) || (*pattern != '\0' && strchr(" -_@,:;/|.^$", *pattern) != NULL))
+        pattern++;
+    return *pattern == '\0';
 }
 
 /* The number of pairs set, 0 for no match, negative for an error. */
 static int run(const struct regex *re, struct str s, size_t start, uint32_t options)
 {
     PCRE2_SPTR p = (PCRE2_SPTR)(s.len > 0 ? s.p : "");
-    int n = pcre2_match(re->code, p, s.len, start, options, re->data, re->limits);
+
+    if (re->it->code == NULL)
+        compile_late(re);
+    int n = pcre2()->match(re->it->code, p, s.len, start, options, re->it->data, re->it->limits);
 
     if (n == PCRE2_ERROR_JIT_STACKLIMIT) /* the interpreter uses the heap instead */
-        n = pcre2_match(re->code, p, s.len, start, options | PCRE2_NO_JIT, re->data,
-                        re->limits);
+        n = pcre2()->match(re->it->code, p, s.len, start, options | PCRE2_NO_JIT, re->it->data,
+                        re->it->limits);
     if (n == PCRE2_ERROR_NOMATCH)
         return 0;
     return n == 0 ? CAPTURE_MAX : n; /* 0: more groups than CAPTURE_MAX */
@@ -85,11 +135,11 @@ enum rc regex_find(const struct regex *re, const struct regex_search *at,
     if (n < 0) {
         PCRE2_UCHAR text[128];
 
-        (void)pcre2_get_error_message(n, text, sizeof(text));
+        (void)pcre2()->get_error_message(n, text, sizeof(text));
         err_set(err, a, "regular expression match failed: %s", text);
         return RC_DEFER;
     }
-    const PCRE2_SIZE *v = pcre2_get_ovector_pointer(re->data);
+    const PCRE2_SIZE *v = pcre2()->get_ovector_pointer(re->it->data);
     out->count = n;
     for (int i = 0; i < n; i++) {
         bool set =

@@ -27,7 +27,14 @@ struct captures {
 enum regex_flag {
     REGEX_CASELESS = 1 << 0,
     REGEX_BRIEF = 1 << 1, /* for few or short matches: compiling it to machine code does not pay */
+    /* When it is first matched: many are not. The process ends if the pattern is no good. */
+    REGEX_LATER = 1 << 2,
 };
+
+/* For a process that forks others which match: REGEX_LATER has no meaning from now on. */
+void regex_compile_at_once(void);
+/* Can there be no mistake in it? */
+bool regex_is_plain(const char *pattern) MUST_USE;
 
 /* NULL with err worded "regular expression error in "...": ... at offset N". */
 const struct regex *regex_compile(struct arena *a, const char *pattern, unsigned flags,

@@ -180,6 +180,7 @@ static void take_early(struct smtp_state *st)
 
     if (early.len == 0 || early.len >= SMTP_IN_SIZE)
         return;
+    smtp_input_grow(st);
     memcpy(st->in, early.p, early.len);
     st->len = early.len;
     if (fd_wait_read(st->in_fd, 0) <= 0)
@@ -201,7 +202,8 @@ static struct smtp_state *state_new(struct session *s, const struct smtp_peer *p
     st->receive = o;
     st->in_fd = peer->in_fd;
     st->out_fd = peer->out_fd;
-    st->in = arena_new_buffer(s->arena, SMTP_IN_SIZE);
+    st->in = st->first;
+    st->in_size = sizeof(st->first);
     take_early(st);
     st->out = buf_init(s->arena, 1024 * 1024);
     st->announced_size = st->mail_limit = -1;

@@ -9,6 +9,7 @@
 #include "base/debug.h"
 #include "base/digest.h"
 #include "base/hash.h"
+#include "base/libs.h"
 #include "base/list.h"
 #include "base/str.h"
 #include "base/tod.h"
@@ -280,7 +281,7 @@ static double smooth(double old, double count, double interval, double period)
 
     if (i < 1e-9)
         i = 1e-9;
-    double fade = exp(-i);
+    double fade = libs_exp(-i);
     return (1.0 - fade) / i * count + fade * old;
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -27,6 +28,7 @@ enum {
     CARVE_MAX = ONE_MALLOC_A_BLOCK ? 0 : 4096,
     CACHE_FIRST = ONE_MALLOC_A_BLOCK ? 0 : 256,
     CACHE_NEXT = ONE_MALLOC_A_BLOCK ? 0 : 64,
+    APART = 64 * 1024,
 };
 
 struct chunk {
@@ -66,9 +68,43 @@ static struct {
     { .max = CACHE_NEXT, .size = NEXT_CHUNK - sizeof(struct chunk) },
 };
 
+/* Chunks that were never a parent's. They are never freed: there are few. */
+static struct {
+    char *begin, *next, *end;
+} apart;
+
 static NORETURN void out_of_memory(const char *name, size_t want)
 {
     die("out of memory: %zu bytes for %s", want, name);
+}
+
+void arena_keep_apart(void)
+{
+    void *p = mmap(NULL, APART, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED)
+        return; /* it takes more memory, no more */
+    apart.begin = apart.next = p;
+    apart.end = apart.begin + APART;
+    for (size_t i = 0; i < sizeof(cache) / sizeof(cache[0]); i++) {
+        cache[i].list = NULL;
+        cache[i].count = 0;
+    }
+}
+
+static bool is_apart(const struct chunk *c)
+{
+    return (const char *)c >= apart.begin && (const char *)c < apart.end;
+}
+
+static struct chunk *chunk_make(size_t bytes)
+{
+    char *p = apart.next;
+
+    if (bytes > (size_t)(apart.end - p))
+        return malloc(bytes);
+    apart.next += bytes;
+    return (struct chunk *)(void *)p;
 }
 
 static struct chunk *chunk_get(const char *name, unsigned kind)
@@ -77,9 +113,9 @@ static struct chunk *chunk_get(const char *name, unsigned kind)
 
     if (c != NULL) {
         cache[kind].list = c->older;
-        cache[kind].count--;
+        cache[kind].count -= !is_apart(c);
     } else {
-        c = malloc(sizeof(*c) + cache[kind].size);
+        c = chunk_make(sizeof(*c) + cache[kind].size);
         if (c == NULL)
             out_of_memory(name, cache[kind].size);
         c->size = cache[kind].size;
@@ -93,13 +129,13 @@ static void chunk_put(struct chunk *c)
 {
     unsigned kind = c->size == cache[0].size ? 0 : 1;
 
-    if (cache[kind].count >= cache[kind].max) {
+    if (!is_apart(c) && cache[kind].count >= cache[kind].max) {
         free(c);
         return;
     }
     c->older = cache[kind].list;
     cache[kind].list = c;
-    cache[kind].count++;
+    cache[kind].count += !is_apart(c);
 }
 
 struct arena *arena_new(const char *name)

@@ -44,6 +44,11 @@ struct arena_mark {
 struct arena_mark arena_mark(const struct arena *a);
 void arena_reset(struct arena *a, struct arena_mark m);
 
+/* For a process that was just forked and is one of many: its arenas take fresh memory from now on, packed
+ * on few pages, and leave alone what its parent had released, as to write there makes copies of pages
+ * that all of them share. */
+void arena_keep_apart(void);
+
 #define arena_new_obj(a, T)      ((T *)arena_alloc((a), 1, sizeof(T)))
 #define arena_new_array(a, T, n) ((T *)arena_alloc((a), (n), sizeof(T)))
 

@@ -1,7 +1,6 @@
 #include "base/berkeley.h"
 
 #include "base/dynlib.h"
-#include "base/err.h"
 
 #define TEXT_OF(x)         #x
 #define LIBRARY_OF(ma, mi) "libdb-" TEXT_OF(ma) "." TEXT_OF(mi) ".so"
@@ -9,12 +8,10 @@
 
 const struct berkeley *berkeley(void)
 {
-    static struct berkeley functions;
-    struct err err = { 0 };
+    static const char names[] = "db_create\0db_env_set_func_fsync\0db_version\0";
+    static const struct berkeley *functions;
 
-    if (functions.db_create == NULL &&
-        !dynlib_load(LIBRARY, "db_create\0db_env_set_func_fsync\0db_version\0", &functions,
-                     &err))
-        die("%s", err.msg);
-    return &functions;
+    if (functions == NULL)
+        functions = dynlib_need(LIBRARY, names);
+    return functions;
 }

@@ -8,6 +8,10 @@
 #include "base/openssl.h"
 #include "base/table.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 struct algorithm {
     const char *name;
     const EVP_MD *(*md)(void);
@@ -89,12 +93,24 @@ crc32c_by_instruction(uint32_t crc, const unsigned char *s, size_t n)
         sum = __builtin_ia32_crc32qi((uint32_t)sum, *s);
     return (uint32_t)sum;
 }
+
+/* Not __builtin_cpu_supports: that asks for everything at the start of every program, and where the machine
+ * is a virtual one, each question costs. */
+static bool has_instruction(void)
+{
+    static enum { UNKNOWN, NO, YES } has;
+    unsigned a, b, c = 0, d;
+
+    if (has == UNKNOWN)
+        has = __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_SSE4_2) != 0 ? YES : NO;
+    return has == YES;
+}
 #endif
 
 uint32_t crc32c(uint32_t crc, const void *p, size_t n)
 {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("sse4.2"))
+    if (has_instruction())
         return ~crc32c_by_instruction(~crc, p, n);
 #endif
     return ~crc32c_by_table(~crc, p, n);

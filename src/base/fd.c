@@ -443,6 +443,17 @@ static int collect_fds(struct msghdr *msg, int fds[FD_PASS_MAX])
     return n;
 }
 
+ssize_t fd_msg_size(int sock)
+{
+    ssize_t got;
+    int tries = 0;
+
+    do
+        got = recv(sock, NULL, 0, MSG_PEEK | MSG_TRUNC);
+    while (try_again(got, &tries));
+    return got;
+}
+
 ssize_t fd_recv_msg(int sock, void *p, size_t n, int fds[FD_PASS_MAX])
 {
     union fd_control control;

@@ -123,12 +123,40 @@ struct log *log_open(struct arena *a, const struct log_config *c)
     return l;
 }
 
+_Static_assert((int)LOG_FDS_MAX >= (int)KIND_COUNT, "a descriptor for each file");
+
+static bool is_kept(int fd, const int *keep, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (keep[i] == fd)
+            return true;
+    return false;
+}
+
+/* What is not open is not written to: a page that a process does not touch is shared with its parent. */
+void log_close_others(struct log *l, const int *keep, size_t n)
+{
+    for (int i = 0; i < KIND_COUNT; i++)
+        if (l->files[i].fd >= 0 && !is_kept(l->files[i].fd, keep, n)) {
+            log_file_close(&l->files[i]);
+            l->files[i].checked = 0;
+        }
+    log_syslog_close();
+}
+
+size_t log_fds(const struct log *l, int fds[LOG_FDS_MAX])
+{
+    size_t n = 0;
+
+    for (int i = 0; i < KIND_COUNT; i++)
+        if (l->files[i].fd >= 0)
+            fds[n++] = l->files[i].fd;
+    return n;
+}
+
 void log_reopen(struct log *l)
 {
-    for (int i = 0; i < KIND_COUNT; i++) {
-        log_file_close(&l->files[i]);
-        l->files[i].checked = 0;
-    }
+    log_close_others(l, NULL, 0);
 }
 
 uint64_t log_selector(const struct log *l)

@@ -77,5 +77,10 @@ void log_write_reject(struct log *l, unsigned dest, const char *id, const char *
 void log_write_lines(struct log *l, unsigned dest, const char *id, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
 void log_reopen(struct log *l); /* SIGHUP */
+/* For a new process: closes what is open, except descriptors that are in keep; log_fds says which there
+ * are (at most LOG_FDS_MAX; the number of them). Lines that are logged later open files again. */
+enum { LOG_FDS_MAX = 3 };
+void log_close_others(struct log *l, const int *keep, size_t n);
+size_t log_fds(const struct log *l, int fds[LOG_FDS_MAX]);
 
 #endif

@@ -51,5 +51,6 @@ bool log_file_path(const char *path, enum log_kind kind, time_t now, char *out, 
 int log_syslog_facility(const char *name); /* -1: no such one */
 void log_syslog_write(const struct log *l, enum log_kind kind, const struct log_line *line);
 void log_syslog_last_resort(const char *text);
+void log_syslog_close(void); /* if it was opened */
 
 #endif

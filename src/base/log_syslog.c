@@ -33,6 +33,8 @@ static const struct facility facilities[] = {
 
 enum { PIECE_MAX = 870 };
 
+static bool opened; /* by openlog */
+
 int log_syslog_facility(const char *name)
 {
     const struct facility *f;
@@ -87,6 +89,7 @@ void log_syslog_write(const struct log *l, enum log_kind kind, const struct log_
                      c->syslog_pid ? (int)line->pid : 0, line->text + line->stamp,
                      (int)(strlen(rest) - 1), rest);
 
+    opened = true;
     openlog(ident == NULL || *ident == '\0' ? "exim" : ident, LOG_PID | LOG_CONS,
             log_syslog_facility(c->syslog_facility));
     send_pieces(priority(kind), text, c->syslog_long_lines ? SIZE_MAX : PIECE_MAX);
@@ -95,6 +98,14 @@ void log_syslog_write(const struct log *l, enum log_kind kind, const struct log_
 
 void log_syslog_last_resort(const char *text)
 {
+    opened = true;
     openlog("exim", LOG_PID | LOG_CONS, LOG_MAIL);
     syslog(LOG_CRIT, "%s", text);
+}
+
+void log_syslog_close(void)
+{
+    if (opened)
+        closelog();
+    opened = false;
 }

@@ -7,8 +7,7 @@
 #define VERSIONED(n, v) n TEXT_OF(v)
 #define LIBRARY         VERSIONED("libssl.so.", OPENSSL_SHLIB_VERSION)
 
-static struct openssl functions;
-static bool loaded;
+static const struct openssl *functions;
 
 bool openssl_load(struct err *err)
 {
@@ -16,16 +15,16 @@ bool openssl_load(struct err *err)
     static const char names[] = OPENSSL_FUNCTIONS(NAME);
 #undef NAME
 
-    /* It brings libcrypto, whose functions are found through the same handle. */
-    loaded = loaded || dynlib_load(LIBRARY, names, &functions, err);
-    return loaded;
+    if (functions == NULL) /* it brings libcrypto, whose functions are found through the same handle */
+        functions = dynlib_load(LIBRARY, names, err);
+    return functions != NULL;
 }
 
 const struct openssl *openssl(void)
 {
     struct err err = { 0 };
 
-    if (!loaded && !openssl_load(&err))
+    if (functions == NULL && !openssl_load(&err))
         die("%s", err.msg);
-    return &functions;
+    return functions;
 }

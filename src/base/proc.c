@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,14 +20,14 @@
 
 volatile sig_atomic_t proc_got_hup, proc_got_term, proc_got_alrm, proc_got_chld, proc_got_usr1;
 
-/* What ps shows is the process's own argv and environment area, which we took over. */
+/* What ps shows is the process's own argv and environment area, which we took over. The text is not empty
+ * at first: so it lies with the few other things that every child writes to, on a page that it copies anyway. */
 static struct {
     char *area;
     size_t room;
     char text[1024];
-} title;
-
-static bool caught[NSIG]; /* by proc_catch: a child starts without them */
+    bool caught[NSIG]; /* by proc_catch: a child starts without them */
+} own = { .text = "exim" };
 
 static void on_signal(int sig)
 {
@@ -59,7 +60,7 @@ static void set_handler(int sig, void (*handler)(int))
     (void)sigemptyset(&act.sa_mask);
     if (sigaction(sig, &act, NULL) < 0)
         bug("sigaction(%d): %s", sig, strerror(errno));
-    caught[sig] = handler == on_signal;
+    own.caught[sig] = handler == on_signal;
 }
 
 void proc_catch(int sig)
@@ -91,7 +92,7 @@ void proc_title_init(int argc, char **argv)
 {
     size_t vars = 0;
 
-    if (argc == 0 || title.area != NULL)
+    if (argc == 0 || own.area != NULL)
         return;
     char *end = argv[0];
     for (int i = 0; i < argc && argv[i] == end; i++)
@@ -105,8 +106,8 @@ void proc_title_init(int argc, char **argv)
         die("out of memory at start");
     for (size_t i = 0; i < vars; i++)
         copies[i] = own_copy(environ[i]);
-    title.area = argv[0];
-    title.room = (size_t)(end - argv[0]);
+    own.area = argv[0];
+    own.room = (size_t)(end - argv[0]);
     environ = copies;
     program_invocation_name = own_copy(program_invocation_name);
     program_invocation_short_name = own_copy(program_invocation_short_name);
@@ -119,31 +120,33 @@ void proc_title(const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    vsnprintf(title.text, sizeof(title.text), fmt, ap);
+    vsnprintf(own.text, sizeof(own.text), fmt, ap);
     va_end(ap);
-    if (title.room < 2)
+    if (own.room < 2)
         return;
-    memset(title.area, 0, title.room);
-    snprintf(title.area, title.room - 1, "exim: %s", title.text);
+    memset(own.area, 0, own.room);
+    snprintf(own.area, own.room - 1, "exim: %s", own.text);
 }
 
 const char *proc_title_get(void)
 {
-    return title.text;
+    return own.text;
 }
 
 pid_t proc_fork(const char *purpose)
 {
-    (void)fflush(stdout); /* or the child would write it once more */
-    (void)fflush(stderr);
-    pid_t pid = fork();
+    if (__fpending(stdout) > 0)
+        (void)fflush(stdout); /* or the child would write it once more */
+    if (__fpending(stderr) > 0)
+        (void)fflush(stderr);
+    pid_t pid = os_fork();
     if (pid != 0) {
         DEBUG(D_EXEC)
             debug_printf("forked %d for %s\n", (int)pid, purpose);
         return pid;
     }
     for (int sig = 1; sig < NSIG; sig++)
-        if (caught[sig])
+        if (own.caught[sig])
             proc_default(sig);
     proc_got_hup = proc_got_term = proc_got_alrm = proc_got_chld = proc_got_usr1 = 0;
     proc_title("%s", purpose);

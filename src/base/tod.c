@@ -13,6 +13,18 @@ static const char days[][4] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" 
 static const char months[][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
 
+/* The C library writes to its own state whenever it converts a time: pages of it that a forked process
+ * would share otherwise. It is asked once a quarter of an hour, as no zone changes within one any more. */
+enum { DAY = 24 * 60 * 60, QUARTER = 15 * 60, YEAR_1973 = 3 * 365 * DAY };
+static const int64_t LAST = (int64_t)1 << 50;
+
+static struct {
+    int64_t quarter;
+    int64_t shift; /* local time less UTC; in zones with leap seconds not quite the offset */
+    long offset;
+    bool known;
+} zone_now;
+
 void tod_set_clock(struct timespec (*fn)(void))
 {
     test_clock = fn;
@@ -42,7 +54,59 @@ void tod_zone_set(const char *zone)
         (void)unsetenv("TZ");
     else
         (void)setenv("TZ", zone, 1);
-    tzset();
+    zone_now.known = false;
+}
+
+/* Proleptic Gregorian: days are counted from 1 March 0000, so that leap days are the last of a year. */
+static void fill_civil(struct tm *tm, int64_t when)
+{
+    int64_t day = when / DAY, second = when % DAY;
+
+    if (second < 0) {
+        second += DAY;
+        day--;
+    }
+    int64_t n = day + 719468, era = (n >= 0 ? n : n - 146096) / 146097;
+    int64_t of_era = n - era * 146097;
+    int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
+    int64_t month = (5 * of_year + 2) / 153; /* 0: March */
+    tm->tm_mday = (int)(of_year - (153 * month + 2) / 5 + 1);
+    tm->tm_mon = (int)(month < 10 ? month + 2 : month - 10);
+    tm->tm_year = (int)(year + era * 400 + (month >= 10) - 1900);
+    tm->tm_wday = (int)(((day + 4) % 7 + 7) % 7);
+    tm->tm_hour = (int)(second / 3600);
+    tm->tm_min = (int)(second / 60 % 60);
+    tm->tm_sec = (int)(second % 60);
+}
+
+static void ask_zone(int64_t quarter, int64_t when)
+{
+    const time_t t = (time_t)when;
+    struct tm tm = { 0 };
+
+    tzset(); /* localtime_r does not look at TZ again */
+    zone_now.known = localtime_r(&t, &tm) != NULL;
+    zone_now.offset = tm.tm_gmtoff;
+    zone_now.shift = timegm(&tm) - when;
+    zone_now.quarter = quarter;
+}
+
+static void fill_local(struct tm *tm, int64_t when)
+{
+    int64_t quarter = when / QUARTER;
+
+    if (!zone_now.known || quarter != zone_now.quarter || when < YEAR_1973)
+        ask_zone(quarter, when);
+    fill_civil(tm, when + zone_now.shift);
+    tm->tm_gmtoff = zone_now.offset;
+}
+
+void tod_prepare(void)
+{
+    struct tm tm;
+
+    fill_local(&tm, tod_now().tv_sec);
 }
 
 /* +hhmm as a plain number: 90 minutes east is 130. */
@@ -70,10 +134,12 @@ char *tod_print(struct arena *a, enum tod_style style, struct timespec when)
 {
     struct tm tm = { .tm_mday = 1 };
 
-    if (style == TOD_ZULU || style == TOD_FULL_UTC)
-        (void)gmtime_r(&when.tv_sec, &tm);
-    else
-        (void)localtime_r(&when.tv_sec, &tm);
+    if (when.tv_sec > -LAST && when.tv_sec < LAST) {
+        if (style == TOD_ZULU || style == TOD_FULL_UTC)
+            fill_civil(&tm, when.tv_sec);
+        else
+            fill_local(&tm, when.tv_sec);
+    }
 
     switch (style) {
     case TOD_LOG:

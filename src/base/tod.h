@@ -34,6 +34,7 @@ int64_t tod_monotonic_ms(void);     /* for deadlines */
 void tod_set_clock(struct timespec (*fn)(void)); /* tests only; NULL restores */
 /* zone: "" or NULL: system's; "UTC"; else a TZ name (option timezone). */
 void tod_zone_set(const char *zone);
+void tod_prepare(void); /* before a fork: the child need not ask for the zone */
 
 /* "1w2d3h4m5s": parts in any number and order, as Exim takes them; -1 when malformed. */
 long tod_interval_parse(const char *s) MUST_USE;

@@ -1,6 +1,4 @@
-#define PCRE2_CODE_UNIT_WIDTH 8
 #include <gnu/libc-version.h>
-#include <pcre2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +9,7 @@
 #include "base/buf.h"
 #include "base/debug.h"
 #include "base/list.h"
+#include "base/pcre2.h"
 #include "build_info.h"
 #include "cmd/cmd.h"
 #include "config/config.h"
@@ -102,7 +101,7 @@ static void print_libraries(struct arena *a)
 {
     char pcre[64] = "";
 
-    (void)pcre2_config(PCRE2_CONFIG_VERSION, pcre);
+    (void)pcre2()->config(PCRE2_CONFIG_VERSION, pcre);
     print_library("Glibc", NUMBERS(__GLIBC__, __GLIBC_MINOR__), gnu_get_libc_version());
     print_library("BDB", DB_VERSION_STRING, berkeley()->db_version(NULL, NULL, NULL));
     print_library("OpenSSL", tls_library_version(a, false), tls_library_version(a, true));

@@ -113,9 +113,9 @@ bool startup_config_trusted(const struct exim *e, const struct cmd_line *c,
     if (!*system && !prefix_allows(e->arena, files))
         return err_set(err, e->arena, "-C Permission denied");
     if (!*system && !root)
-        *keep_root = is_exim_or_owner(e->real_uid) && files_trusted(e->arena, files);
+        *keep_root = e->privileged && is_exim_or_owner(e->real_uid) && files_trusted(e->arena, files);
     if (c->macros != NULL && !root)
-        *keep_root = *keep_root && is_exim_or_owner(e->real_uid) &&
+        *keep_root = *keep_root && e->privileged && is_exim_or_owner(e->real_uid) &&
                      macros_trusted(e->arena, c->macros);
     return true;
 }

@@ -299,6 +299,7 @@ struct config {
     long localhost_number;                    /* -1: unset */
     uid_t exim_uid;
     gid_t exim_gid;
+    bool exim_user_unasked;                   /* exim_uid and exim_gid are those of this process */
     bool exim_user_missing;                   /* root, and no such user: only settings can be shown */
     const uid_t *never_users;
     size_t never_user_count;

@@ -161,15 +161,9 @@ static bool configured_exim(struct config *c)
     return true;
 }
 
-/* The manual: exim_group counts only beside exim_user, which else brings its own group.
- * Started by an ordinary user, everything runs as that user if there is no Exim user. */
-static bool derive_exim(struct reader *r)
+/* Started by an ordinary user, everything runs as that user if there is no Exim user. */
+static void settle_exim(struct config *c, struct arena *a, bool known)
 {
-    struct config *c = r->cfg;
-    struct main_options *m = &c->main;
-    bool set = was_set(r, "exim_user");
-    bool known = set ? configured_exim(c) : owner_exim(&c->exim_uid, &c->exim_gid);
-
     c->exim_user_missing = !known && geteuid() == 0;
     if (c->exim_user_missing) {
         c->exim_uid = NOBODY;
@@ -177,8 +171,24 @@ static bool derive_exim(struct reader *r)
     } else if (!known) {
         c->exim_uid = geteuid();
         c->exim_gid = getegid();
-        m->exim_user = owner_user_name(r->arena, c->exim_uid);
+        c->main.exim_user = owner_user_name(a, c->exim_uid);
     }
+}
+
+/* The manual: exim_group counts only beside exim_user, which else brings its own group. */
+static bool derive_exim(struct reader *r)
+{
+    struct config *c = r->cfg;
+    struct main_options *m = &c->main;
+    bool set = was_set(r, "exim_user");
+
+    c->exim_user_unasked = r->rq->exim_user_unasked && !set && geteuid() != 0;
+    if (c->exim_user_unasked) {
+        c->exim_uid = geteuid();
+        c->exim_gid = getegid();
+        return true;
+    }
+    settle_exim(c, r->arena, set ? configured_exim(c) : owner_exim(&c->exim_uid, &c->exim_gid));
     if (set && m->exim_group != NULL && !owner_group(m->exim_group, &c->exim_gid))
         return err_set(r->err, r->arena, "group %s was not found", m->exim_group);
     if (!c->exim_user_missing)

@@ -21,7 +21,7 @@
 #include "tls.h"
 #include "version.h"
 
-enum { EVENTS = 128, ACCEPT_BURST = 64, TRIM_MS = 2000, TLS_CHECK_MS = 1000, TLS_PAUSE_MS = 30 * 1000 };
+enum { ACCEPT_BURST = 64, TRIM_MS = 2000, TLS_CHECK_MS = 1000, TLS_PAUSE_MS = 30 * 1000 };
 
 /* ---- accepting ---- */
 
@@ -189,14 +189,12 @@ static void handle_signals(struct acceptor *ac)
 
 static void loop(struct acceptor *ac)
 {
-    struct epoll_event events[EVENTS];
-
     while (!ac->draining || ac->busy > 0 || ac->pending.count > 0 || ac->submission_count > 0) {
-        int n = epoll_pwait(ac->epoll, events, EVENTS, time_to_wait(ac), &ac->during_wait);
+        int n = epoll_pwait(ac->epoll, ac->events, EVENTS, time_to_wait(ac), &ac->during_wait);
         struct arena_mark mark = arena_mark(ac->scratch);
 
         for (int i = 0; i < n; i++)
-            handle_event(ac, &events[i]);
+            handle_event(ac, &ac->events[i]);
         acceptor_expire_pending(ac);
         acceptor_trim_sessions(ac);
         arena_reset(ac->scratch, mark);
@@ -239,21 +237,34 @@ static void become_acceptor(struct daemon *d)
     arena_destroy(&a);
 }
 
+/* What changes all the time is kept together: a session that was forked meanwhile is left with the only copy
+ * of each page that changed. */
+static struct acceptor *new_acceptor(struct daemon *d)
+{
+    arena_keep_apart();
+    struct arena *a = arena_new("acceptor");
+    struct acceptor *ac = arena_new_obj(a, struct acceptor);
+
+    ac->daemon = d;
+    ac->exim = d->exim;
+    ac->arena = a;
+    ac->scratch = arena_new("acceptor scratch");
+    ac->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (ac->epoll < 0)
+        die("acceptor: epoll: %s", strerror(errno));
+    return ac;
+}
+
 void daemon_acceptor(struct daemon *d)
 {
-    struct acceptor ac = { .daemon = d, .exim = d->exim };
-
     become_acceptor(d);
-    daemon_signals_block(&ac.during_wait);
+    daemon_session_prepare(d);
+    struct acceptor *ac = new_acceptor(d);
+
+    daemon_signals_block(&ac->during_wait);
     proc_ignore(SIGPIPE);
-    ac.arena = arena_new("acceptor");
-    ac.scratch = arena_new("acceptor scratch");
-    ac.epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (ac.epoll < 0)
-        die("acceptor: epoll: %s", strerror(errno));
-    daemon_session_prepare(d, ac.arena);
-    acceptor_prepare_tls(&ac);
-    watch_listeners(&ac);
-    loop(&ac);
+    acceptor_prepare_tls(ac);
+    watch_listeners(ac);
+    loop(ac);
     _exit(0);
 }

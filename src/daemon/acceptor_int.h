@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 #include <sys/types.h>
 
 #include "base/ip.h"
@@ -29,9 +30,10 @@ struct session_slot {
     int64_t idle_since;
     struct ip peer, client; /* while busy: who connected, and for whom */
     struct session_slot *next; /* in the list of idle or free ones */
+    struct session_slot *all;  /* in that of all */
 };
 
-enum { SUBMISSIONS_MAX = 100, SUBMISSIONS_PER_USER = 10 };
+enum { EVENTS = 32, SUBMISSIONS_MAX = 100, SUBMISSIONS_PER_USER = 10 };
 struct submission { /* a local user's message on its way in: a process of its own */
     pid_t pid;
     uid_t uid;
@@ -58,11 +60,13 @@ struct acceptor {
     struct arena *scratch; /* reset after each connection */
     int epoll;
     struct watch *listeners; /* one for each of the daemon's */
-    struct session_slot **slots;
-    size_t slot_count, slot_room, busy;
+    struct session_slot *slots; /* all there are */
+    struct session_slot *fresh; /* room for more */
+    size_t fresh_count, busy;
     struct session_slot *idle, *free;
     size_t idle_count;
     struct pending_list pending;
+    unsigned char *seen; /* the bytes of whichever of them is looked at */
     struct watch submission_watch;
     struct submission submissions[SUBMISSIONS_MAX];
     size_t submission_count;
@@ -71,6 +75,7 @@ struct acceptor {
     int64_t load_checked, tls_checked;
     bool tls_failed;
     sigset_t during_wait;
+    struct epoll_event events[EVENTS];
 };
 
 /* A connection on its way to a session; fd is the acceptor's until it was handed over. */

@@ -14,6 +14,7 @@
 #include "base/tod.h"
 #include "config/config.h"
 #include "daemon/daemon_int.h"
+#include "dns.h"
 #include "exim.h"
 #include "priv.h"
 #include "spool_wal.h"
@@ -52,6 +53,7 @@ void daemon_become_role(struct daemon *d, const char *title, const int *keep, si
         log_write(e->log, LOG_MAIN | LOG_PANIC, NULL, "%s", err.msg);
         _exit(EXIT_FAILURE);
     }
+    dns_prepare(e->resolver);
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM); /* reset by the change of ids */
     proc_title("%s", title);
 }

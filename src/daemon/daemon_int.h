@@ -61,7 +61,7 @@ void daemon_queue(struct daemon *d) NORETURN;
 /* Drops root, closes what is not in keep, names the process. */
 void daemon_become_role(struct daemon *d, const char *title, const int *keep, size_t n);
 /* In the acceptor: what all its sessions have in common. */
-void daemon_session_prepare(struct daemon *d, struct arena *a);
+void daemon_session_prepare(struct daemon *d);
 /* A session: serves the connections that come over sock. */
 void daemon_session(struct daemon *d, int sock) NORETURN;
 

@@ -19,9 +19,6 @@
 
 enum { FIRST_BYTES = 64, HEADER_DEFAULT = 4096, SCRATCH = PROXY_HEADER_MAX + 1 };
 
-/* The bytes of whichever connection is looked at. */
-static unsigned char seen[SCRATCH];
-
 bool acceptor_owes_header(struct acceptor *ac, const struct arrival *in)
 {
     const struct match_list *list = ac->exim->config->main.proxy_required_hosts;
@@ -93,9 +90,9 @@ static struct arrival arrival_of(const struct pending *p)
 }
 
 /* Not one byte more than the header leaves the kernel. */
-static bool consume(int fd, size_t n)
+static bool consume(struct acceptor *ac, int fd, size_t n)
 {
-    return n == 0 || recv(fd, seen, n, MSG_DONTWAIT) == (ssize_t)n;
+    return n == 0 || recv(fd, ac->seen, n, MSG_DONTWAIT) == (ssize_t)n;
 }
 
 /* Whoever came through the balancer is who connected. */
@@ -131,7 +128,7 @@ static void succeed(struct acceptor *ac, struct pending *p, const struct proxy_h
     struct proxy_state state = { .ok = true, .header = *h };
 
     /* The TLVs are in the buffer that the same bytes are read into again. */
-    if (!consume(p->fd, h->used)) {
+    if (!consume(ac, p->fd, h->used)) {
         int fd = p->fd;
 
         take_out(ac, p);
@@ -147,8 +144,8 @@ static void fail(struct acceptor *ac, struct pending *p, size_t have, const char
     bool complete;
     size_t first = have < FIRST_BYTES ? have : FIRST_BYTES;
 
-    state.first_bytes = (struct str){ arena_strndup(ac->scratch, (const char *)seen, first), first };
-    if (have > 0 && !consume(p->fd, proxy_extent(seen, have, &complete)))
+    state.first_bytes = (struct str){ arena_strndup(ac->scratch, (const char *)ac->seen, first), first };
+    if (have > 0 && !consume(ac, p->fd, proxy_extent(ac->seen, have, &complete)))
         state.failure = proxy_reason_text(PROXY_REASON_LOST);
     pass(ac, p, &state);
 }
@@ -178,14 +175,16 @@ static size_t max_header(const struct acceptor *ac)
 }
 
 /* What has come so far, left where it is; -1: lost, or nothing new. */
-static ssize_t peek(const struct pending *p)
+static ssize_t peek(struct acceptor *ac, const struct pending *p)
 {
-    return recv(p->fd, seen, sizeof(seen), MSG_PEEK | MSG_DONTWAIT);
+    if (ac->seen == NULL)
+        ac->seen = (unsigned char *)arena_new_buffer(ac->arena, SCRATCH);
+    return recv(p->fd, ac->seen, SCRATCH, MSG_PEEK | MSG_DONTWAIT);
 }
 
 static void look(struct acceptor *ac, struct pending *p, bool hung_up)
 {
-    ssize_t got = peek(p);
+    ssize_t got = peek(ac, p);
     size_t have = got > 0 ? (size_t)got : 0, need;
     struct proxy_header h;
     const char *why = NULL;
@@ -197,13 +196,13 @@ static void look(struct acceptor *ac, struct pending *p, bool hung_up)
         close_early(ac, p);
         return;
     }
-    switch (proxy_decode(&h, seen, have, max_header(ac), &need, &why)) {
+    switch (proxy_decode(&h, ac->seen, have, max_header(ac), &need, &why)) {
     case PROXY_OK:
         succeed(ac, p, &h);
         return;
     case PROXY_BAD: /* the rest of the bad header is waited for, to drop it too */
-        (void)proxy_extent(seen, have, &complete);
-        if (complete || hung_up || have == sizeof(seen))
+        (void)proxy_extent(ac->seen, have, &complete);
+        if (complete || hung_up || have == SCRATCH)
             fail(ac, p, have, why);
         return;
     case PROXY_MORE:
@@ -235,7 +234,7 @@ void acceptor_await_header(struct acceptor *ac, const struct arrival *in)
 
 static void expire(struct acceptor *ac, struct pending *p)
 {
-    ssize_t got = peek(p);
+    ssize_t got = peek(ac, p);
     size_t have = got > 0 ? (size_t)got : 0, need;
     struct proxy_header h;
     const char *why = NULL;
@@ -244,7 +243,7 @@ static void expire(struct acceptor *ac, struct pending *p)
         fail(ac, p, 0, proxy_reason_text(PROXY_REASON_SILENT));
         return;
     }
-    enum proxy_rc rc = proxy_decode(&h, seen, have, max_header(ac), &need, &why);
+    enum proxy_rc rc = proxy_decode(&h, ac->seen, have, max_header(ac), &need, &why);
     if (rc == PROXY_OK) {
         succeed(ac, p, &h);
         return;

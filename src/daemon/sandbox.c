@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/dynlib.h"
 #include "base/fd.h"
 
 /* What a session, its lookups, the resolver, ${run}, ${readsocket} and embedded interpreters need. Left
@@ -63,21 +64,28 @@ static const int allowed[] = {
     SCMP_SYS(vfork), SCMP_SYS(wait4), SCMP_SYS(waitid), SCMP_SYS(write), SCMP_SYS(writev),
 };
 
+struct libseccomp {
+    __typeof__(seccomp_export_bpf) *export_bpf;
+    __typeof__(seccomp_init) *init;
+    __typeof__(seccomp_release) *release;
+    __typeof__(seccomp_rule_add) *rule_add;
+};
+
 /* The library's tables are large: they are made once, and sessions get the program alone. */
-static int export_filter(int fd)
+static int export_filter(const struct libseccomp *lib, int fd)
 {
-    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+    scmp_filter_ctx ctx = lib->init(SCMP_ACT_ERRNO(EPERM));
     int rc = ctx == NULL ? -ENOMEM : 0;
 
     for (size_t i = 0; rc == 0 && i < ARRAY_LEN(allowed); i++) {
-        rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
+        rc = lib->rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
         if (rc == -EDOM || rc == -EFAULT)
             rc = 0; /* not on this architecture */
     }
     if (rc == 0)
-        rc = seccomp_export_bpf(ctx, fd);
+        rc = lib->export_bpf(ctx, fd);
     if (ctx != NULL)
-        seccomp_release(ctx);
+        lib->release(ctx);
     return rc;
 }
 
@@ -97,9 +105,14 @@ static int read_filter(struct arena *a, int fd, struct sock_fprog *program)
 
 const struct sock_fprog *daemon_sandbox_new(struct arena *a, struct err *err)
 {
+    static const char names[] = "seccomp_export_bpf\0seccomp_init\0seccomp_release\0seccomp_rule_add\0";
     struct sock_fprog *program = arena_new_obj(a, struct sock_fprog);
+    const struct libseccomp *lib = dynlib_load("libseccomp.so.2", names, err);
+
+    if (lib == NULL)
+        return NULL;
     int fd = memfd_create("filter", MFD_CLOEXEC);
-    int rc = fd < 0 ? -errno : export_filter(fd);
+    int rc = fd < 0 ? -errno : export_filter(lib, fd);
 
     if (rc == 0)
         rc = read_filter(a, fd, program);

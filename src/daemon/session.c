@@ -51,10 +51,17 @@ static long memory_kb(void)
     return getrusage(RUSAGE_SELF, &use) == 0 ? use.ru_maxrss : 0;
 }
 
+static bool say_idle(int sock, bool leaving)
+{
+    const struct ipc_record r = { .kind = IPC_IDLE, .idle = { .leaving = leaving } };
+
+    return ipc_send(sock, &r, -1) && !leaving;
+}
+
 static bool serve_next(struct daemon *d, int sock, unsigned *served, long limit)
 {
     struct arena *a = arena_new("connection");
-    struct ipc_record r, done = { .kind = IPC_IDLE };
+    struct ipc_record r;
     int fd = -1;
     bool ok = ipc_receive(sock, a, &r, &fd) == IPC_OK && r.kind == IPC_CONNECTION && fd >= 0;
 
@@ -65,8 +72,7 @@ static bool serve_next(struct daemon *d, int sock, unsigned *served, long limit)
     arena_destroy(&a);
     if (!ok)
         return false;
-    done.idle.leaving = ++*served >= SERVED_MAX || memory_kb() > limit || proc_got_term;
-    return ipc_send(sock, &done, -1) && !done.idle.leaving;
+    return say_idle(sock, ++*served >= SERVED_MAX || memory_kb() > limit || proc_got_term);
 }
 
 /* Messages from the network are submitted by exim itself. */
@@ -80,26 +86,27 @@ static void become_originator(struct exim *e)
         e->originator_login = arena_strdup(e->arena, pw->pw_name);
 }
 
-void daemon_session_prepare(struct daemon *d, struct arena *a)
+void daemon_session_prepare(struct daemon *d)
 {
     struct err err = { 0 };
 
     become_originator(d->exim);
-    d->session_filter = daemon_sandbox_new(a, &err);
+    d->exim->broker = priv_broker(d->exim->arena, d->session_agents[1]);
+    d->exim->queue_fd = d->notices[1];
+    d->session_filter = daemon_sandbox_new(d->exim->arena, &err);
     if (err.msg != NULL)
         log_write(d->exim->log, LOG_MAIN | LOG_PANIC, NULL, "sessions without a filter of system calls: %s", err.msg);
 }
 
 static void become_session(struct daemon *d, int sock)
 {
-    int keep[] = { sock, d->session_agents[1], d->notices[1] };
     struct exim *e = d->exim;
+    int keep[3 + LOG_FDS_MAX] = { sock, d->session_agents[1], d->notices[1] };
+    size_t n = 3 + log_fds(e->log, keep + 3);
     struct err err = { 0 };
     sigset_t none;
 
-    priv_close_others(e, keep, ARRAY_LEN(keep));
-    e->broker = priv_broker(e->arena, d->session_agents[1]);
-    e->queue_fd = d->notices[1];
+    priv_close_others(e, keep, n);
     (void)sigemptyset(&none);
     proc_catch(SIGTERM); /* smtp_in says 421 then */
     proc_ignore(SIGPIPE);

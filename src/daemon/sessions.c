@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,20 +16,31 @@
 #include "exim.h"
 #include "ipc.h"
 
-enum { SPARE_KEPT = 2, SPARE_MS = 10 * 1000 };
+enum { SPARE_KEPT = 2, SPARE_MS = 10 * 1000, SLOT_BYTES = 64 * 1024 };
 
 size_t acceptor_count(const struct acceptor *ac, const struct ip *ip, bool client)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < ac->slot_count; i++) {
-        const struct session_slot *s = ac->slots[i];
-
+    for (const struct session_slot *s = ac->slots; s != NULL; s = s->all)
         n += s->busy && ip_eq(client ? &s->client : &s->peer, ip);
-    }
     for (const struct pending *p = client ? NULL : ac->pending.first; p != NULL; p = p->next)
         n += ip_eq(&p->peer, ip);
     return n;
+}
+
+/* Sessions do not get a copy: as the acceptor changes these pages all the time, each of them would soon be
+ * the only one to have the old ones. */
+static bool make_slots(struct acceptor *ac)
+{
+    void *p = mmap(NULL, SLOT_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED)
+        return false;
+    (void)madvise(p, SLOT_BYTES, MADV_DONTFORK);
+    ac->fresh = p;
+    ac->fresh_count = SLOT_BYTES / sizeof(*ac->fresh);
+    return true;
 }
 
 static struct session_slot *new_slot(struct acceptor *ac)
@@ -39,14 +51,12 @@ static struct session_slot *new_slot(struct acceptor *ac)
         ac->free = s->next;
         return s;
     }
-    if (ac->slot_count == ac->slot_room) {
-        size_t old = ac->slot_room * sizeof(*ac->slots);
-
-        ac->slot_room = old == 0 ? 64 : ac->slot_room * 2;
-        ac->slots = arena_realloc(ac->arena, ac->slots, old, ac->slot_room * sizeof(*ac->slots));
-    }
-    s = arena_new_obj(ac->arena, struct session_slot);
-    ac->slots[ac->slot_count++] = s;
+    if (ac->fresh_count == 0 && !make_slots(ac))
+        return NULL;
+    s = ac->fresh++;
+    ac->fresh_count--;
+    s->all = ac->slots;
+    ac->slots = s;
     return s;
 }
 
@@ -86,12 +96,17 @@ static struct session_slot *start_session(struct acceptor *ac)
     if (!ipc_pair(ends))
         return NULL;
     acceptor_prepare_tls(ac);
+    tod_prepare();
     pid_t pid = proc_fork("session");
     if (pid == 0)
         daemon_session(ac->daemon, ends[1]);
     (void)fd_close(ends[1]);
     struct session_slot *s = new_slot(ac);
-    *s = (struct session_slot){ .watch = { WATCH_SESSION }, .sock = ends[0], .pid = pid };
+    if (s == NULL) {
+        (void)fd_close(ends[0]); /* which ends it */
+        return NULL;
+    }
+    *s = (struct session_slot){ .watch = { WATCH_SESSION }, .sock = ends[0], .pid = pid, .all = s->all };
     struct epoll_event ev = { .events = EPOLLIN, .data.ptr = s };
     if (pid > 0 && fd_set_nonblock(s->sock, true) && epoll_ctl(ac->epoll, EPOLL_CTL_ADD, s->sock, &ev) == 0)
         return s;
@@ -183,10 +198,10 @@ void acceptor_reap(struct acceptor *ac)
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         if (acceptor_submission_ended(ac, pid))
             continue;
-        for (size_t i = 0; i < ac->slot_count; i++)
-            if (ac->slots[i]->pid == pid && ac->slots[i]->busy) {
-                log_loss(ac, ac->slots[i], status);
-                ac->slots[i]->pid = 0;
+        for (struct session_slot *s = ac->slots; s != NULL; s = s->all)
+            if (s->pid == pid && s->busy) {
+                log_loss(ac, s, status);
+                s->pid = 0;
             }
     }
 }
@@ -263,7 +278,7 @@ void acceptor_end_sessions(struct acceptor *ac, bool busy_too)
 
     while ((s = take_idle(ac)) != NULL)
         free_slot(ac, s);
-    for (size_t i = 0; busy_too && i < ac->slot_count; i++)
-        if (ac->slots[i]->busy)
-            (void)kill(ac->slots[i]->pid, SIGTERM);
+    for (s = busy_too ? ac->slots : NULL; s != NULL; s = s->all)
+        if (s->busy)
+            (void)kill(s->pid, SIGTERM);
 }

@@ -97,8 +97,6 @@ static NORETURN void serve(struct acceptor *ac, int fd, const struct ucred *who)
     sigset_t none;
 
     priv_close_others(e, keep, ARRAY_LEN(keep));
-    e->broker = priv_broker(e->arena, d->session_agents[1]);
-    e->queue_fd = d->notices[1];
     (void)sigemptyset(&none);
     proc_catch(SIGTERM);
     proc_ignore(SIGINT);

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/digest.h"
 #include "base/fd.h"
+#include "base/libs.h"
 #include "base/str.h"
 #include "base/tod.h"
 #include "expand/sockets.h"
@@ -42,7 +43,7 @@ static bool same_digest(struct arena *a, const char *name, const char *clear,
 static const char *crypted(struct arena *a, const char *clear, const char *setting)
 {
     struct crypt_data *data = arena_new_obj(a, struct crypt_data);
-    const char *s = crypt_rn(clear, setting, data, sizeof(*data));
+    const char *s = libs_crypt(clear, setting, data);
 
     return s == NULL || *s == '*' ? "" : s;
 }

@@ -13,7 +13,7 @@ const void *regex_arg_compile(struct compiler *c, const struct expr_node *patter
     const char *text = compile_constant(pattern);
 
     if (text != NULL) {
-        r->fixed = regex_compile(c->a, text, 0, c->err);
+        r->fixed = regex_compile(c->a, text, regex_is_plain(text) ? REGEX_LATER : 0, c->err);
         if (r->fixed == NULL)
             return NULL;
     }

@@ -24,7 +24,7 @@ variable_getter variable_proxy, variable_proxy_tls;
 /* variables_system.c */
 variable_getter variable_tod, variable_pid, variable_load, variable_space, variable_config_dir,
     variable_filter_counter, variable_acl_arg, variable_auth, variable_regex,
-    variable_localhost_number, variable_tls_out_dane, variable_compiled;
+    variable_localhost_number, variable_exim_user, variable_tls_out_dane, variable_compiled;
 
 enum { SPACE_LOG = 0, SPACE_SPOOL = 1, SPACE_BYTES = 0, SPACE_INODES = 2 };
 enum {

@@ -8,6 +8,7 @@
 #include "base/tod.h"
 #include "build_info.h"
 #include "config/config.h"
+#include "config/owner.h"
 #include "exim.h"
 #include "expand/expand_int.h"
 #include "os/load.h"
@@ -90,6 +91,23 @@ enum expand_rc variable_config_dir(struct expand_ctx *ctx, const struct variable
         *out =
             slash == NULL ? "." : arena_strndup(ctx->arena, file, (size_t)(slash - file));
     return EXPAND_OK;
+}
+
+enum expand_rc variable_exim_user(struct expand_ctx *ctx, const struct variable *v,
+                                  const char *suffix, const char **out)
+{
+    const struct config *cfg = config_of(ctx);
+    uid_t uid;
+    gid_t gid;
+
+    (void)suffix;
+    if (cfg == NULL)
+        return eval_number(ctx, 0, out);
+    if (!cfg->exim_user_unasked || !owner_exim(&uid, &gid)) {
+        uid = cfg->exim_uid;
+        gid = cfg->exim_gid;
+    }
+    return eval_number(ctx, v->which == 0 ? (long)uid : (long)gid, out);
 }
 
 enum expand_rc variable_localhost_number(struct expand_ctx *ctx, const struct variable *v,

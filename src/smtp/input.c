@@ -36,7 +36,7 @@ static bool fill_tls(struct smtp_state *st)
 {
     int64_t deadline = smtp_deadline(st);
     ssize_t got =
-        tls_read(st->s->tls, st->in + st->len, SMTP_IN_SIZE - st->len, deadline);
+        tls_read(st->s->tls, st->in + st->len, st->in_size - st->len, deadline);
 
     if (got < 0 && deadline >= 0 && tod_monotonic_ms() >= deadline)
         return fail(st, SMTP_IN_TIMEOUT, 0);
@@ -54,7 +54,7 @@ static bool fill_polled(struct smtp_state *st)
         return fail(st, SMTP_IN_TIMEOUT, 0);
     if (ready < 0)
         return fail(st, errno == EINTR ? SMTP_IN_TERM : SMTP_IN_EOF, errno);
-    return take(st, fd_read(st->in_fd, st->in + st->len, SMTP_IN_SIZE - st->len));
+    return take(st, fd_read(st->in_fd, st->in + st->len, st->in_size - st->len));
 }
 
 /* The kernel keeps the time: one call for each command instead of two. */
@@ -76,7 +76,7 @@ static bool fill_socket(struct smtp_state *st)
     ssize_t got;
 
     do
-        got = fd_read_signal(st->in_fd, st->in + st->len, SMTP_IN_SIZE - st->len);
+        got = fd_read_signal(st->in_fd, st->in + st->len, st->in_size - st->len);
     while (got < 0 && errno == EINTR && !proc_got_term);
     if (got < 0 && errno == EAGAIN)
         return fail(st, SMTP_IN_TIMEOUT, 0);
@@ -85,15 +85,31 @@ static bool fill_socket(struct smtp_state *st)
     return take(st, got);
 }
 
+void smtp_input_grow(struct smtp_state *st)
+{
+    char *in;
+
+    if (st->in_size == SMTP_IN_SIZE)
+        return;
+    in = arena_new_buffer(st->s->arena, SMTP_IN_SIZE);
+    st->len -= st->at;
+    memcpy(in, st->in + st->at, st->len);
+    st->at = 0;
+    st->in = in;
+    st->in_size = SMTP_IN_SIZE;
+}
+
 bool smtp_input_fill(struct smtp_state *st)
 {
     if (st->input != SMTP_IN_OK)
         return false;
     if (!smtp_flush(st))
         return fail(st, SMTP_IN_EOF, errno);
+    if (st->len > 0)
+        smtp_input_grow(st);
     if (st->at == st->len)
         st->at = st->len = 0;
-    else if (st->at > 0 && st->len == SMTP_IN_SIZE) {
+    else if (st->at > 0 && st->len == st->in_size) {
         memmove(st->in, st->in + st->at, st->len - st->at);
         st->len -= st->at;
         st->at = 0;
@@ -157,7 +173,7 @@ char *smtp_input_line(struct smtp_state *st)
         if (!smtp_input_fill(st)) {
             bool partial = seen > 0 && st->s->batched && st->input == SMTP_IN_EOF;
 
-            return partial && st->len < SMTP_IN_SIZE ? cut_line(st, st->len, st->len)
+            return partial && st->len < st->in_size ? cut_line(st, st->len, st->len)
                                                      : NULL;
         }
     }
@@ -173,7 +189,7 @@ bool smtp_input_waiting(struct smtp_state *st)
         return true;
     /* Readable: bytes, or the end, which is no input. */
     st->at = st->len = 0;
-    return take(st, fd_read(st->in_fd, st->in, SMTP_IN_SIZE));
+    return take(st, fd_read(st->in_fd, st->in, st->in_size));
 }
 
 void smtp_input_swallow(struct smtp_state *st, size_t n)

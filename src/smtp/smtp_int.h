@@ -44,8 +44,9 @@ struct smtp_state {
     long timeout; /* seconds; 0: none */
     long read_timeout; /* of the socket, plus 1; 0: not set yet; -1: it is no socket */
 
-    char *in; /* SMTP_IN_SIZE bytes; in[at..len) is unread */
-    size_t at, len;
+    char *in; /* in_size bytes: first, later SMTP_IN_SIZE of them; in[at..len) is unread */
+    size_t in_size, at, len;
+    char first[512]; /* many clients never say more than one command, or none for a long time */
     enum { SMTP_IN_OK, SMTP_IN_EOF, SMTP_IN_TIMEOUT, SMTP_IN_TERM } input;
     int input_errno;
     struct buf out;
@@ -97,6 +98,7 @@ enum smtp_once {
 };
 
 /* input.c */
+void smtp_input_grow(struct smtp_state *st); /* to the full buffer, if it is not that already */
 bool smtp_input_fill(struct smtp_state *st); /* waits for bytes; false: see st->input */
 char *smtp_input_line(
     struct smtp_state *st); /* NUL-terminated, without line end; NULL: see st->input */

@@ -18,6 +18,7 @@
 #include "transports/appendfile_int.h"
 
 /* clang-format off */
+#define QUOTA_DIRECTORIES "^(?:cur|new|\\..*)$" /* the default: seldom asked for, and without a mistake */
 #define T struct appendfile
 static const struct option options[] = {
     OPTION_BOOL(T, allow_fifo, false),
@@ -46,7 +47,7 @@ static const struct option options[] = {
     OPTION_EXPAND(T, mailbox_size, NULL),
 #ifdef SUPPORT_MAILDIR
     OPTION_BOOL(T, maildir_format, false),
-    OPTION_STRING(T, maildir_quota_directory_regex, "^(?:cur|new|\\..*)$"),
+    OPTION_STRING(T, maildir_quota_directory_regex, QUOTA_DIRECTORIES),
     OPTION_INT(T, maildir_retries, 10),
     OPTION_EXPAND(T, maildir_tag, NULL),
     OPTION_EXPAND_BOOL(T, maildir_use_size_file, NULL),
@@ -82,7 +83,7 @@ static const char default_prefix[] = "From ${if def:return_path{$return_path}{MA
 static bool compile_regex(struct arena *a, const char *text, const struct regex **out, struct err *err)
 {
     if (text != NULL)
-        *out = regex_compile(a, text, 0, err);
+        *out = regex_compile(a, text, strcmp(text, QUOTA_DIRECTORIES) == 0 ? REGEX_LATER : 0, err);
     return text == NULL || *out != NULL;
 }
 

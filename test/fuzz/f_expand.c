@@ -1,4 +1,4 @@
-/* link: base os expand regex parse parse_rfc2047 parse_text header message proxy */
+/* link: base os expand regex parse parse_rfc2047 parse_text header message proxy config/owner */
 /* libs: -lidn2 -lcrypt */
 /* Any text compiles or is refused with words; what compiled expands or fails with words.
  * Nothing that reaches outside (files, commands, sockets) is permitted. */

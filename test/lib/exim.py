@@ -109,9 +109,9 @@ class Exim:
             return {}
         return {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []}
 
-    def run(self, *args, input="", check=True, timeout=60):
-        """One command-line mode. The result has .stdout, .stderr, .returncode."""
-        p = subprocess.run([binary(), "-C", self.conf, *map(str, args)], input=input, text=True, encoding="latin-1",
+    def run(self, *args, input="", check=True, timeout=60, before=()):
+        """One command-line mode, perhaps under the program `before`. The result has .stdout, .stderr, .returncode."""
+        p = subprocess.run([*before, binary(), "-C", self.conf, *map(str, args)], input=input, text=True, encoding="latin-1",
                            capture_output=True, timeout=timeout, env=self._env(), cwd=self.dir,
                            **self._identity())
         if check and p.returncode != 0:

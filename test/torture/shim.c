@@ -355,6 +355,16 @@ pid_t fork(void)
     return real();
 }
 
+pid_t _Fork(void)
+{
+    static pid_t (*real)(void);
+
+    FAULT(KILLS | F_ENOMEM);
+    if (real == NULL)
+        *(void **)&real = dlsym(RTLD_NEXT, "_Fork");
+    return real();
+}
+
 /* ---- bytes ---- */
 
 static ssize_t do_write(int fd, const void *p, size_t n, off_t at, const char *call)

@@ -71,6 +71,8 @@ static inline void smtp_world_close(struct smtp_world *w)
         abort();
 }
 
+enum { FIRST_READ = 512 }; /* the rest of a packet that is larger than the first buffer would be lost */
+
 /* The server's output for these pieces, and an end of input; in a. */
 static inline char *smtp_world_talk(struct smtp_world *w, struct arena *a, const struct str *pieces, size_t n)
 {
@@ -86,9 +88,13 @@ static inline char *smtp_world_talk(struct smtp_world *w, struct arena *a, const
     (void)setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &big, sizeof(big));
     (void)setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &big, sizeof(big));
     peer.in_fd = peer.out_fd = ends[1];
-    for (size_t i = 0; i < n; i++)
-        if (pieces[i].len > 0 && write(ends[0], pieces[i].p, pieces[i].len) < 0)
+    for (size_t i = 0; i < n; i++) {
+        size_t first = i == 0 && pieces[i].len > FIRST_READ ? FIRST_READ : pieces[i].len;
+
+        if ((first > 0 && write(ends[0], pieces[i].p, first) < 0) ||
+            (first < pieces[i].len && write(ends[0], pieces[i].p + first, pieces[i].len - first) < 0))
             abort();
+    }
     (void)shutdown(ends[0], SHUT_WR);
     (void)smtp_serve(&w->e, &peer, &queued);
     while (recv(ends[1], out, 256 * 1024, MSG_DONTWAIT) > 0) /* else the close would discard the replies */

@@ -229,6 +229,44 @@ static void asking_for_too_much_ends_the_process(void **state)
     assert_int_equal(exit_of(grown_too_big, *state), EXIT_FAILURE);
 }
 
+/* What the parent released is not touched; beyond the first chunks all is as usual. */
+static void a_child_keeps_apart(void **state)
+{
+    enum { ARENAS = 100 };
+    struct arena *a[ARENAS];
+    uintptr_t old = (uintptr_t)(a[0] = arena_new("parent"));
+
+    (void)state;
+    arena_destroy(&a[0]);
+    pid_t pid = fork();
+    if (pid == 0) {
+        uintptr_t lowest = UINTPTR_MAX, highest = 0;
+        bool ok = true;
+
+        arena_keep_apart();
+        for (int i = 0; i < 2; i++) { /* as few as there is room for: packed, and used again */
+            a[0] = arena_new("first");
+            a[1] = arena_new("second");
+            lowest = (uintptr_t)a[0] < lowest ? (uintptr_t)a[0] : lowest;
+            highest = (uintptr_t)a[1] > highest ? (uintptr_t)a[1] : highest;
+            ok = ok && (uintptr_t)a[0] != old && (uintptr_t)a[1] != old;
+            arena_destroy(&a[1]);
+            arena_destroy(&a[0]);
+        }
+        for (int i = 0; i < ARENAS; i++) {
+            a[i] = arena_new("many");
+            for (int n = 0; n < 20; n++)
+                memset(arena_alloc(a[i], 1, 1000), i, 1000);
+        }
+        for (int i = 0; i < ARENAS; i++)
+            arena_destroy(&a[i]);
+        _exit(ok && highest - lowest < 4096 ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
 static void many_arenas_come_and_go(void **state)
 {
     struct arena *all[400];
@@ -260,6 +298,7 @@ int main(void)
         cmocka_unit_test(closes_descriptors_it_owns),
         cmocka_unit_test_setup_teardown(goes_back_to_a_mark, reset_notes, unit_arena_teardown),
         UNIT_TEST(asking_for_too_much_ends_the_process),
+        cmocka_unit_test(a_child_keeps_apart),
         cmocka_unit_test(many_arenas_come_and_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

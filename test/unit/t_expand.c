@@ -1,4 +1,4 @@
-/* link: base os expand regex parse parse_rfc2047 parse_text header message proxy */
+/* link: base os expand regex parse parse_rfc2047 parse_text header message proxy config/owner */
 /* libs: -lidn2 -lcrypt */
 /* Rows of text, what it expands to, or the words of the failure. What Exim itself says about several hundred
  * more is in test/diff/be_cases.txt. */

@@ -281,6 +281,26 @@ static void a_renamed_file_is_left_within_a_second(void **state)
     assert_string_equal(content(f, "log/mainlog"), "2013-11-04 09:25:07 4\n");
 }
 
+static void a_new_process_keeps_what_it_is_told_to(void **state)
+{
+    struct fixture *f = *state;
+    struct log *l = log_open(f->arena, &f->config);
+    int fds[LOG_FDS_MAX], kept;
+
+    assert_int_equal(log_fds(l, fds), 0);
+    log_write(l, LOG_MAIN | LOG_REJECT, NULL, "1");
+    assert_int_equal(log_fds(l, fds), 2);
+    kept = fds[0];
+    log_close_others(l, &kept, 1);
+    assert_int_equal(log_fds(l, fds), 1);
+    assert_int_equal(fds[0], kept);
+    log_write(l, LOG_MAIN | LOG_REJECT, NULL, "2");
+    log_close_others(l, NULL, 0);
+    assert_int_equal(log_fds(l, fds), 0);
+    assert_string_equal(content(f, "log/mainlog"), STAMP "1\n" STAMP "2\n");
+    assert_string_equal(content(f, "log/rejectlog"), STAMP "1\n" STAMP "2\n");
+}
+
 static void files_and_directories_get_their_modes(void **state)
 {
     struct fixture *f = *state;
@@ -621,6 +641,7 @@ int main(void)
         LOG_TEST(headers_go_to_the_reject_log_only),
         LOG_TEST(the_reject_log_can_be_without_headers_or_absent),
         LOG_TEST(a_renamed_file_is_left_within_a_second),
+        LOG_TEST(a_new_process_keeps_what_it_is_told_to),
         LOG_TEST(files_and_directories_get_their_modes),
         LOG_TEST(root_gives_new_files_away),
         LOG_TEST(dates_in_names_follow_the_clock),

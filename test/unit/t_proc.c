@@ -1,5 +1,5 @@
 /* link: base */
-/* wrap: syscall _exit fork pipe2 open */
+/* wrap: syscall _exit _Fork fork pipe2 open */
 #include "base/proc.h"
 
 #include <errno.h>
@@ -26,7 +26,17 @@ void __real__exit(int status) NORETURN;
 void __wrap__exit(int status) NORETURN;
 pid_t __real_fork(void);
 pid_t __wrap_fork(void);
+pid_t __real__Fork(void);
+pid_t __wrap__Fork(void);
 int __real_pipe2(int pair[2], int flags);
+pid_t __wrap__Fork(void) /* where there is one thread */
+{
+    if (!without_fork)
+        return __real__Fork();
+    errno = EAGAIN;
+    return -1;
+}
+
 int __wrap_pipe2(int pair[2], int flags);
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, mode_t mode);

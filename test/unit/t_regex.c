@@ -86,12 +86,50 @@ static void find_gives_offsets_and_steps_over_empty_matches(void **state)
     arena_destroy(&a);
 }
 
+static void later_is_when_it_is_matched(void **state)
+{
+    struct arena *a = arena_new("test");
+    struct err err = { 0 };
+    char pattern[] = "(?i)a|B";
+    const struct regex *good = regex_compile(a, pattern, REGEX_LATER, &err);
+
+    (void)state;
+    assert_non_null(regex_compile(a, "(", REGEX_LATER, &err)); /* nobody matches it: nobody minds */
+    pattern[4] = 'x'; /* it has a copy */
+    assert_true(regex_test(good, STR("xA")));
+    assert_true(regex_test(good, STR("b")));
+    assert_false(regex_test(good, STR("x")));
+    regex_compile_at_once();
+    assert_null(regex_compile(a, "(", REGEX_LATER, &err));
+    assert_string_equal(err.msg, "regular expression error in \"(\": missing closing parenthesis at offset 1");
+    arena_destroy(&a);
+}
+
+static void a_plain_pattern_has_no_mistake(void **state)
+{
+    static const char *const plain[] = { "", "(?i)", "(?i)bulk|list|junk", "^a.b$", "|", "x-y_z@a,b:c;d/e 1" };
+    static const char *const others[] = { "(", "a*", "a+", "a?", "[a", "a]", "{2", "a\\", "(?i", "(?I)", "a(?i)", "\"", "#" };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(plain); i++) {
+        struct arena *a = arena_new("test");
+
+        assert_true(regex_is_plain(plain[i]));
+        assert_non_null(regex_compile(a, plain[i], 0, NULL));
+        arena_destroy(&a);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        assert_false(regex_is_plain(others[i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(matches_as_the_rows_say),
         cmocka_unit_test(says_what_is_wrong_with_a_pattern),
         cmocka_unit_test(find_gives_offsets_and_steps_over_empty_matches),
+        cmocka_unit_test(later_is_when_it_is_matched),
+        cmocka_unit_test(a_plain_pattern_has_no_mistake),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

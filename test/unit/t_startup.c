@@ -98,7 +98,7 @@ static void files_and_macros_of_strangers_cost_the_rights(void **state)
         const struct trust *t = &trusts[i];
         const char *is = t->macro == NULL ? "" : strchr(t->macro, '=');
         struct readconf_macro m = { 0 };
-        struct exim e = { .arena = a, .real_uid = t->uid };
+        struct exim e = { .arena = a, .real_uid = t->uid, .privileged = true };
         struct err err = { 0 };
         bool keep, system;
 
@@ -119,7 +119,7 @@ static void files_and_macros_of_strangers_cost_the_rights(void **state)
     assert_int_equal(unlink(list_file), 0);
     trusted_list = list_file; /* it is gone: nothing is trusted */
     prefix = whitelist = "";
-    struct exim e = { .arena = a, .real_uid = EXIM };
+    struct exim e = { .arena = a, .real_uid = EXIM, .privileged = true };
     const struct cmd_line c = { .config_files = "/a/good" };
     bool keep, system;
     assert_true(startup_config_trusted(&e, &c, &keep, &system, &(struct err){ 0 }));

@@ -186,11 +186,43 @@ static void base62_stops_at_what_is_no_digit(void **state)
     assert_int_equal(base62_parse("", 3), 0);
 }
 
+/* As the C library prints them, in zones that change at odd times; also when zone and quarter change. */
+static void agrees_with_the_library(void **state)
+{
+    static const char *const zones[] = { "UTC", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe",
+                                         "America/St_Johns", "Africa/Monrovia", "Pacific/Apia" };
+    static const int64_t from[] = { -3000000000, -62135596800, -900, 0, 63593000, 1325239000, 1761440400 };
+
+    for (size_t z = 0; z < ARRAY_LEN(zones); z++) {
+        tod_zone_set(zones[z]);
+        tzset(); /* for localtime_r here */
+        for (int64_t i = 0; i < 70000; i++) {
+            const struct timespec when = { .tv_sec = from[i % 7] + i / 7 * (i % 2 == 0 ? 449 : 98765) };
+            char expected[64];
+            struct tm tm;
+
+            (void)localtime_r(&when.tv_sec, &tm);
+            (void)strftime(expected, sizeof(expected), "%Y-%m-%d %H:%M:%S %z", &tm);
+            if (tm.tm_year < -900) /* %Y has no zeros before it */
+                continue;
+            struct arena *a = arena_new("stamp");
+            assert_string_equal(tod_print(a, TOD_LOG_ZONE, when), expected);
+            (void)gmtime_r(&when.tv_sec, &tm);
+            (void)strftime(expected, sizeof(expected), "%a, %d %b %Y %H:%M:%S %z", &tm);
+            assert_string_equal(tod_print(a, TOD_FULL_UTC, when), expected);
+            arena_destroy(&a);
+        }
+    }
+    tod_zone_set("UTC");
+    (void)state;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         CLOCK_TEST(prints_every_style),
         cmocka_unit_test(the_clock_moves),
+        cmocka_unit_test(agrees_with_the_library),
         cmocka_unit_test(reads_intervals),
         UNIT_TEST(prints_intervals),
         CLOCK_TEST(ids_say_when_and_who),
