@@ -62,7 +62,7 @@ static void forget_inherited(void)
     }
 }
 
-struct smtp_connection *smtp_cache_take(const char *key)
+struct smtp_connection *smtp_cache_take(struct str key)
 {
     int64_t now = tod_monotonic_ms();
 
@@ -70,7 +70,7 @@ struct smtp_connection *smtp_cache_take(const char *key)
     for (struct smtp_connection **p = &kept; *p != NULL; p = &(*p)->next) {
         struct smtp_connection *c = *p;
 
-        if (strcmp(c->key, key) != 0)
+        if (!str_eq(c->key, key))
             continue;
         *p = c->next;
         c->next = NULL;
