@@ -10,7 +10,7 @@ enum { BLOCK = 64 * 1024 };
 void stream_init(struct stream *s, struct arena *a, struct transport_output *out)
 {
     *s = (struct stream){ .out = out, .line_start = true, .ends_in_newline = true };
-    s->buf = arena_new_array(a, char, BLOCK);
+    s->buf = arena_new_buffer(a, BLOCK);
     if (out->dot_stuff) {
         s->check = ".";
         s->escape = "..";

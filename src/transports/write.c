@@ -49,9 +49,12 @@ static bool put_wire_block(struct stream *s, char *p, size_t n, bool *cr)
 static bool put_body(struct stream *s, struct transport_call *call, struct err *err)
 {
     const struct message *m = call->message;
-    char *buf = arena_new_array(call->ctx->arena, char, READ_BLOCK);
     off_t at = 0, end = m->body.size;
     bool cr = false;
+
+    if (m->body.text != NULL && !m->spool_file_wireformat)
+        return stream_put(s, m->body.text, (size_t)end) || write_failed(call, err);
+    char *buf = arena_new_buffer(call->ctx->arena, READ_BLOCK);
 
     while (at < end) {
         size_t want = end - at < READ_BLOCK ? (size_t)(end - at) : READ_BLOCK;

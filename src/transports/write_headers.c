@@ -14,12 +14,14 @@
 #include "transports/stream.h"
 #include "transports/transport.h"
 
-enum { NAMES_MAX = 2000 };
-
 /* Header names not to be written; a name may end in '*'. */
 struct removal {
-    const char *names[NAMES_MAX];
-    size_t lens[NAMES_MAX], count;
+    struct arena *arena;
+    struct removed {
+        const struct removed *next;
+        const char *name;
+        size_t len;
+    } *first;
 };
 
 static void remove_name(struct removal *r, const char *name)
@@ -28,28 +30,29 @@ static void remove_name(struct removal *r, const char *name)
 
     while (n > 0 && (name[n - 1] == ':' || name[n - 1] == ' '))
         n--;
-    if (n == 0 || r->count >= NAMES_MAX)
+    if (n == 0)
         return;
-    r->names[r->count] = name;
-    r->lens[r->count++] = n;
+    struct removed *x = arena_new_obj(r->arena, struct removed);
+
+    *x = (struct removed){ .next = r->first, .name = name, .len = n };
+    r->first = x;
 }
 
-static void remove_names(struct removal *r, struct arena *a, const char *list)
+static void remove_names(struct removal *r, const char *list)
 {
     struct list_iter it = list_begin(list == NULL ? "" : list, ':');
 
-    for (const char *item; (item = list_next(&it, a)) != NULL;)
+    for (const char *item; (item = list_next(&it, r->arena)) != NULL;)
         remove_name(r, item);
 }
 
 static bool is_removed(const struct removal *r, const struct header *h)
 {
-    for (size_t i = 0; i < r->count; i++) {
-        size_t n = r->lens[i];
-        bool prefix = r->names[i][n - 1] == '*';
-        if (strncasecmp(h->text, r->names[i], prefix ? n - 1 : n) != 0)
+    for (const struct removed *x = r->first; x != NULL; x = x->next) {
+        bool prefix = x->name[x->len - 1] == '*';
+        if (strncasecmp(h->text, x->name, prefix ? x->len - 1 : x->len) != 0)
             continue;
-        if (prefix || cstr_skip_space(h->text + n)[0] == ':')
+        if (prefix || cstr_skip_space(h->text + x->len)[0] == ':')
             return true;
     }
     return false;
@@ -149,16 +152,16 @@ static const struct header *rewritten(const struct transport *t, struct transpor
 
 bool write_headers(struct stream *s, const struct transport *t, struct transport_call *call, struct err *err)
 {
-    struct removal *r = arena_new_obj(call->ctx->arena, struct removal);
+    struct removal r = { .arena = call->ctx->arena };
     const struct address *addr = call->addrs;
 
     if (!put_own_lines(s, call))
         return write_failed(call, err);
-    remove_names(r, call->ctx->arena, addr == NULL ? NULL : addr->remove_headers);
-    if (!each_item(call, t, t->headers_remove, ':', "headers_remove", remove_item, r, err))
+    remove_names(&r, addr == NULL ? NULL : addr->remove_headers);
+    if (!each_item(call, t, t->headers_remove, ':', "headers_remove", remove_item, &r, err))
         return false;
     for (const struct header *h = rewritten(t, call); h != NULL; h = h->next)
-        if (h->type != HEADER_OLD && !is_removed(r, h) && !stream_put(s, h->text, h->len))
+        if (h->type != HEADER_OLD && !is_removed(&r, h) && !stream_put(s, h->text, h->len))
             return write_failed(call, err);
     for (const struct header *h = addr == NULL ? NULL : addr->extra_headers; h != NULL; h = h->next)
         if (!stream_put(s, h->text, h->len))
