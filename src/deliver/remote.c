@@ -106,8 +106,9 @@ void remote_run(struct delivery *d, struct remote_group *g)
         else
             deliver_limited(&call, t);
     }
+    long taken = (long)(tod_monotonic_ms() - start);
     for (struct address *addr = g->first; addr != NULL; addr = addr->next)
-        addr->delivery_ms = tod_monotonic_ms() - start;
+        addr->delivery_ms = taken;
 }
 
 void remote_settle(struct delivery *d, struct remote_group *g)

@@ -21,7 +21,7 @@ enum {
     MAX_PARALLEL = 64,
     RESULT_MAX = 16 * 1024 * 1024,
     FRAME_MAX = RESULT_MAX + 16,
-    READ_SIZE = 65536,
+    READ_SIZE = 8192,
 };
 
 struct child {
@@ -57,10 +57,7 @@ static bool report(struct run *r, size_t i, int fd)
     struct buf results = buf_init(a, RESULT_MAX), frame = buf_init(a, FRAME_MAX);
 
     wire_put_u32(&results, (uint32_t)i);
-    for (const struct address *addr = r->groups[i]->first; addr != NULL; addr = addr->next) {
-        report_put_result(&results, addr);
-        wire_put_i64(&results, addr->delivery_ms);
-    }
+    report_put_results(&results, r->groups[i]->first);
     wire_put_bytes(&frame, buf_view(&results));
     bool ok = !results.full && fd_write_all(fd, frame.p, frame.len);
 
@@ -120,10 +117,7 @@ static bool take_results(struct run *r, struct str results)
 
     if (w.bad || i >= r->n || r->groups[i] == NULL)
         return false;
-    for (struct address *addr = r->groups[i]->first; addr != NULL; addr = addr->next) {
-        report_get_result(&w, r->d->arena, addr);
-        addr->delivery_ms = (long)wire_get_i64(&w);
-    }
+    report_get_results(&w, r->d->arena, r->groups[i]->first);
     if (!wire_done(&w))
         return false;
     settle(r, i);
