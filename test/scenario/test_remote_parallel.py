@@ -84,3 +84,26 @@ def test_what_a_process_had_when_it_died_is_deferred_and_the_rest_delivered(site
             assert f"=> {t}@out.test" in log
     assert taken(sink) == [f"RCPT TO:<{t}@out.test>" for t in to if t not in lost]
     assert len(e.queue()) == 1
+
+
+def test_a_connection_that_ends_while_its_next_reply_is_waited_for_is_replaced(site):
+    class Tired(Sink):
+        """Takes two messages; the next command on the connection is answered by the end."""
+
+        def _session(self, sock):
+            self.took = 0
+            super()._session(sock)
+
+        def _say(self, verb, argument, default):
+            if verb == "MAIL" and self.took == 2:
+                raise OSError
+            return super()._say(verb, argument, default)
+
+        def _data(self, stream, envelope, say):
+            super()._data(stream, envelope, say)
+            self.took += 1
+
+    sink = Tired([])
+    e = deliver(site, sink, [f"u{n}" for n in range(5)], parallel=1, each=1)
+    sink.close()
+    assert len(sink.messages) == 5 and sink.connections == 3 and e.queue() == [], e.mainlog()
