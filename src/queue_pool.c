@@ -21,6 +21,7 @@
 enum {
     SERVED_MAX = 2000,         /* messages of one worker */
     GROWTH_MAX_KB = 64 * 1024, /* of its memory */
+    LOOK_EVERY = 16,
     LINGER_MS = 5000,          /* idle this long: its connections are closed */
 };
 
@@ -99,6 +100,12 @@ static struct ipc_record deliver_one(struct exim *e, const struct ipc_deliver *j
     return r;
 }
 
+/* Memory is looked at now and then: GROWTH_MAX_KB is no sharp limit. */
+static bool has_grown(unsigned served, long limit)
+{
+    return served % LOOK_EVERY == 0 && memory_kb() > limit;
+}
+
 static void worker_loop(struct exim *e, int sock)
 {
     long limit = memory_kb() + GROWTH_MAX_KB;
@@ -118,7 +125,8 @@ static void worker_loop(struct exim *e, int sock)
             ok = ipc_receive(sock, a, &job, &extra) == IPC_OK && job.kind == IPC_DELIVER;
             if (ok) {
                 answer = deliver_one(e, &job.deliver);
-                answer.report.leaving = ++served >= SERVED_MAX || memory_kb() > limit || proc_got_term;
+                served++;
+                answer.report.leaving = served >= SERVED_MAX || has_grown(served, limit) || proc_got_term;
                 warm = true;
                 ok = ipc_send(sock, &answer, -1) && !answer.report.leaving;
             }

@@ -370,7 +370,7 @@ struct receive_result receive_message(struct session *s, struct message *m,
 
     r.local = s->host_address == NULL;
     r.interactive = s->smtp_input && !s->batched;
-    r.chunk = arena_alloc(m->arena, RECEIVE_CHUNK, 1);
+    r.chunk = arena_new_buffer(m->arena, RECEIVE_CHUNK);
     fill_message(&r);
     r.raw_sender = m->sender;
     enum receive_read rc = receive_read_header(&r);

@@ -31,6 +31,19 @@ void retry_add(struct arena *a, struct address *addr, const char *key, bool host
     addr->retry_updates = u;
 }
 
+bool retry_knows_nothing(struct exim *e)
+{
+    return retry_cache_is_empty(e);
+}
+
+void retry_done(struct exim *e, struct arena *a, struct address *addr, const char *key, bool host)
+{
+    struct hints_retry r;
+
+    if (key != NULL && retry_cache_get(e, key, &r))
+        retry_add(a, addr, key, host, true);
+}
+
 const char *retry_routing_key(struct arena *a, const struct address *addr)
 {
     if (addr->domain == NULL)
@@ -65,7 +78,7 @@ bool retry_check_address(struct delivery *d, struct address *addr, bool routing,
     struct arena *a = d->arena;
 
     *expired = false;
-    if (addr->domain == NULL)
+    if (addr->domain == NULL || retry_cache_is_empty(d->exim))
         return true;
     if (!routing)
         return is_due(d, retry_transport_key(a, addr), expired);

@@ -53,6 +53,9 @@ struct retry_update {
     const char *message;
 };
 void retry_add(struct arena *a, struct address *addr, const char *key, bool host, bool remove);
+bool retry_knows_nothing(struct exim *e); /* no record at all: no key needs to be made to ask for one */
+/* A success: the record of key is to go, if this run knows of one. */
+void retry_done(struct exim *e, struct arena *a, struct address *addr, const char *key, bool host);
 /* R: key of a routing delay: the domain, or the whole address for routers with retry_use_local_part. */
 const char *retry_routing_key(struct arena *a, const struct address *addr);
 /* T: the same for a local transport. */

@@ -65,6 +65,13 @@ void retry_cache_refresh(struct exim *e)
         fill(e, e->retry, &st);
 }
 
+bool retry_cache_is_empty(struct exim *e)
+{
+    if (e->retry == NULL)
+        retry_cache_refresh(e);
+    return e->retry->records == NULL || hash_count(e->retry->records) == 0;
+}
+
 bool retry_cache_get(struct exim *e, const char *key, struct hints_retry *out)
 {
     if (e->retry == NULL)

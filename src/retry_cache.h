@@ -14,6 +14,8 @@ struct exim;
 /* Rereads the database if it changed. Once at the start of each run of delivery, so that all of a
  * run sees one state and a lookup costs no system call. */
 void retry_cache_refresh(struct exim *e);
+/* No record at all, as in most servers at most times: no key needs to be made to ask for one. */
+bool retry_cache_is_empty(struct exim *e);
 /* The record of key, valid until the next refresh; false when there is none or it is too old
  * (retry_data_expire). */
 bool retry_cache_get(struct exim *e, const char *key, struct hints_retry *out);

@@ -15,6 +15,7 @@
 #include "dns.h"
 
 struct arena;
+struct buf;
 struct exim;
 struct expand_ctx;
 struct host;
@@ -61,7 +62,10 @@ struct tls_client_want {
     const char *dane_ciphers;
     const struct expr *event_action; /* tls:cert */
 };
-/* A digest of all that a verdict on the connection depends on. */
+/* What a verdict on the connection depends on, as text: the settings, and the state of the files that they name. */
+void tls_client_facts(struct buf *b, const struct tls_client_want *w);
+void tls_client_files(struct buf *b, const struct tls_client_want *w);
+/* A digest of both. */
 const char *tls_client_key(struct arena *a, const struct tls_client_want *w);
 enum tls_client_rc { TLS_CLIENT_OK, TLS_CLIENT_FAILED, TLS_CLIENT_VERIFY_FAILED, TLS_CLIENT_CONFIG };
 enum tls_client_rc tls_client_start(struct expand_ctx *ctx, struct arena *a, int fd, int64_t deadline_ms,

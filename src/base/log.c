@@ -16,7 +16,7 @@
 #include "base/str.h"
 #include "base/tod.h"
 
-enum { LINE_CEILING = 1024 * 1024, DEST_BITS = 8, DEST_MASK = (1 << DEST_BITS) - 1 };
+enum { LINE_CEILING = 1024 * 1024, HELD_MAX = 32 * 1024, DEST_BITS = 8, DEST_MASK = (1 << DEST_BITS) - 1 };
 
 static struct log *death_log; /* where bug() and die() say why */
 
@@ -100,6 +100,7 @@ static void on_destroy(void *arg)
 {
     struct log *l = arg;
 
+    log_release(l);
     log_reopen(l);
     if (death_log == l) {
         death_log = NULL;
@@ -249,10 +250,49 @@ static void panic_unwritable(struct log *l, enum log_kind kind, const struct log
     arena_destroy(&a);
 }
 
-static void write_kind(struct log *l, enum log_kind kind, const struct log_line *line, time_t now)
+static void write_file(struct log *l, enum log_kind kind, const struct log_line *line, time_t now)
 {
     if (l->places.path != NULL && !log_file_write(l, kind, line->text, line->len, now))
         panic_unwritable(l, kind, line, now);
+}
+
+static void write_held(struct log *l)
+{
+    struct log_line lines = { .text = buf_cstr(&l->held), .len = l->held.len };
+
+    if (lines.len > 0)
+        write_file(l, KIND_MAIN, &lines, l->held_second);
+    buf_clear(&l->held);
+}
+
+static void write_kind(struct log *l, enum log_kind kind, const struct log_line *line, time_t now)
+{
+    bool held = kind == KIND_MAIN && l->held.arena != NULL && line->len < HELD_MAX;
+
+    if (l->held.len > 0 && (!held || now != l->held_second || l->held.len + line->len > HELD_MAX))
+        write_held(l);
+    l->held_second = now;
+    if (held)
+        buf_add(&l->held, line->text, line->len);
+    else
+        write_file(l, kind, line, now);
+}
+
+void log_hold(struct log *l)
+{
+    if (l != NULL && l->held.arena == NULL)
+        l->held = buf_init(arena_new("held log lines"), HELD_MAX);
+}
+
+void log_release(struct log *l)
+{
+    if (l == NULL || l->held.arena == NULL)
+        return;
+    struct arena *a = l->held.arena;
+
+    write_held(l);
+    l->held = (struct buf){ 0 };
+    arena_destroy(&a);
 }
 
 /* With duplication off, the copy at the highest priority is the only one. */

@@ -76,6 +76,10 @@ void log_write_reject(struct log *l, unsigned dest, const char *id, const char *
 /* For text of ours that Exim writes as more than one line: newlines are kept. */
 void log_write_lines(struct log *l, unsigned dest, const char *id, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
+/* Lines of the main log are gathered until log_release, or until there are many: one write then for all. For lines
+ * that come together, in the order they came, with nothing between that could wait, fork or fail. */
+void log_hold(struct log *l);
+void log_release(struct log *l);
 void log_reopen(struct log *l); /* SIGHUP */
 /* For a new process: closes what is open, except descriptors that are in keep; log_fds says which there
  * are (at most LOG_FDS_MAX; the number of them). Lines that are logged later open files again. */

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/attr.h"
+#include "base/buf.h"
 #include "base/log.h"
 
 enum log_kind { KIND_MAIN, KIND_REJECT, KIND_PANIC, KIND_COUNT };
@@ -33,6 +34,8 @@ struct log {
     struct log_file files[KIND_COUNT];
     time_t stamp_second;
     char stamp[32], zone[8]; /* of stamp_second */
+    struct buf held;         /* of the main log, all of one second; arena NULL: lines are not held */
+    time_t held_second;
 };
 
 /* The text of one entry: `stamp` bytes of time, `pid` bytes of "[pid] ", the rest. */

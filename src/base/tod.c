@@ -245,18 +245,33 @@ uint64_t base62_parse(const char *s, int n)
     return value;
 }
 
-static int64_t next_tick(const struct msgid_clock *c, int ticks_a_second)
+/* No process number is as large on any system; six characters hold EXTRA_MAX more such ranges. */
+enum { PROCESS_RANGE = 1 << 24, EXTRA_MAX = 3384 };
+
+static void advance(struct msgid_clock *c, int64_t tick, int ticks_a_second)
+{
+    if (tick / ticks_a_second != c->last_tick / ticks_a_second)
+        c->extra = 0;
+    c->last_tick = tick;
+}
+
+static void next_id(struct msgid_clock *c, int ticks_a_second)
 {
     const long tick_ns = 1000000000L / ticks_a_second;
 
     for (;;) {
         struct timespec now = tod_now();
         int64_t tick = (int64_t)now.tv_sec * ticks_a_second + now.tv_nsec / tick_ns;
+        bool set_back = c->last_tick - tick > ticks_a_second;
 
-        if (tick > c->last_tick)
-            return tick;
-        if (c->last_tick - tick > ticks_a_second) /* the clock was set back */
-            return c->last_tick + 1;
+        if (tick > c->last_tick || set_back) {
+            advance(c, set_back ? c->last_tick + 1 : tick, ticks_a_second);
+            return;
+        }
+        if (c->extra < EXTRA_MAX) {
+            c->extra++;
+            return;
+        }
         struct timespec rest = { .tv_nsec = tick_ns - now.tv_nsec % tick_ns };
         (void)nanosleep(&rest, NULL);
     }
@@ -267,13 +282,13 @@ void msgid_new(struct msgid_clock *c, int localhost_number, char *out)
     /* Exim: two characters hold 1/2000 s, or the host's number and 1/200 s. */
     const int ticks_a_second = localhost_number < 0 ? 2000 : 200;
 
-    c->last_tick = next_tick(c, ticks_a_second);
+    next_id(c, ticks_a_second);
     int64_t fraction = c->last_tick % ticks_a_second;
     if (localhost_number >= 0)
         fraction += localhost_number * 200LL;
     base62_print(out, 6, (uint64_t)(c->last_tick / ticks_a_second));
     out[6] = '-';
-    base62_print(out + 7, 6, (uint64_t)getpid());
+    base62_print(out + 7, 6, (uint64_t)getpid() + (uint64_t)c->extra * PROCESS_RANGE);
     out[13] = '-';
     base62_print(out + 14, 2, (uint64_t)fraction);
     out[MSGID_LEN] = '\0';

@@ -44,10 +44,13 @@ char *tod_interval_print(struct arena *a, long seconds) NONNULL_RET;
 enum { MSGID_LEN = 16 };
 struct msgid_clock { /* one a process: remembers the last tick so that ids never repeat */
     int64_t last_tick;
+    uint32_t extra; /* ids of this second that had no tick of their own */
 };
-/* A new id tttttt-pppppp-ss (manual 3.4): localhost_number -1 when unset. Waits for the next
- * tick if this process made an id in the current one. out: MSGID_LEN + 1 bytes. The clock
- * belongs to one localhost_number. */
+/* A new id tttttt-pppppp-ss (manual 3.4): localhost_number -1 when unset. Exim waits for the next
+ * tick if the process made an id in the current one; here such an id has a process number that no
+ * process can have, and only after thousands of them in one second we wait. Each id of a process
+ * is greater than the one before, unless the clock was set back. out: MSGID_LEN + 1 bytes. The
+ * clock belongs to one localhost_number. */
 void msgid_new(struct msgid_clock *c, int localhost_number, char *out);
 bool msgid_valid(const char *s);                 /* exactly 16 characters of that form */
 time_t msgid_time(const char *id);               /* seconds in its first part */

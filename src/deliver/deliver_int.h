@@ -64,5 +64,8 @@ void report_put_job(struct buf *b, const struct address *addr);
 struct address *report_get_job(struct wire_reader *r, struct arena *a, struct exim *e);
 void report_put_result(struct buf *b, const struct address *addr);
 void report_get_result(struct wire_reader *r, struct arena *a, struct address *addr);
+/* The results of a list, which mostly are those of the one before. */
+void report_put_results(struct buf *b, const struct address *list);
+void report_get_results(struct wire_reader *r, struct arena *a, struct address *list);
 
 #endif

@@ -1,36 +1,18 @@
-#include "deliver/deliver_int.h"
+#include "deliver/remote_int.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/arena.h"
-#include "base/fd.h"
 #include "base/list.h"
-#include "base/log.h"
-#include "base/proc.h"
 #include "base/tod.h"
-#include "base/wire.h"
 #include "config/config.h"
+#include "deliver/deliver_int.h"
 #include "exim.h"
 #include "hooks.h"
 #include "host.h"
 #include "match.h"
 #include "message.h"
 #include "transports/transport.h"
-
-enum { MAX_PARALLEL = 64, RESULT_MAX = 16 * 1024 * 1024 };
-
-/* Addresses that go in one call of the transport. */
-struct group {
-    struct group *next;
-    struct address *first;
-    int fd; /* where a child's results come from; -1: not running */
-    pid_t pid;
-    struct buf results;
-};
 
 static bool same_hosts(const struct host *a, const struct host *b)
 {
@@ -66,13 +48,12 @@ static bool may_join(const struct address *first, const struct address *next)
 
 /* Only the list's own copy is walked, so a thousand recipients of one host cost a thousand
  * comparisons, not a million. */
-static struct group *take_group(struct delivery *d)
+static struct remote_group *take_group(struct delivery *d)
 {
-    struct group *g = arena_new_obj(d->arena, struct group);
+    struct remote_group *g = arena_new_obj(d->arena, struct remote_group);
     struct address *last = d->addr_remote;
     long n = 1, max = last->transport->max_addresses;
 
-    g->fd = -1;
     g->first = last;
     d->addr_remote = last->next;
     last->next = NULL;
@@ -112,7 +93,7 @@ static void deliver_limited(struct transport_call *call, const struct transport 
         deliver_limit_leave(call->ctx->exim, t);
 }
 
-static void run_transport(struct delivery *d, struct group *g)
+void remote_run(struct delivery *d, struct remote_group *g)
 {
     const struct transport *t = g->first->transport;
     struct expand_ctx ctx;
@@ -125,120 +106,16 @@ static void run_transport(struct delivery *d, struct group *g)
         else
             deliver_limited(&call, t);
     }
+    long taken = (long)(tod_monotonic_ms() - start);
     for (struct address *addr = g->first; addr != NULL; addr = addr->next)
-        addr->delivery_ms = tod_monotonic_ms() - start;
+        addr->delivery_ms = taken;
 }
 
-/* ---- in parallel: a child for each group, its results through a pipe ---- */
-
-static NORETURN void child(struct delivery *d, struct group *g, int fd)
-{
-    struct buf b = buf_init(d->arena, RESULT_MAX);
-
-    run_transport(d, g);
-    for (const struct address *addr = g->first; addr != NULL; addr = addr->next) {
-        report_put_result(&b, addr);
-        wire_put_i64(&b, addr->delivery_ms);
-    }
-    bool ok = !b.full && fd_write_all(fd, b.p, b.len);
-    if (g->first->transport->driver->tidy != NULL)
-        g->first->transport->driver->tidy();
-    _exit(ok ? 0 : 1);
-}
-
-static bool start_child(struct delivery *d, struct group *g)
-{
-    int fds[2];
-
-    if (pipe2(fds, O_CLOEXEC) != 0)
-        return false;
-    g->pid = proc_fork("remote delivery");
-    if (g->pid == 0) {
-        fd_close(fds[0]);
-        child(d, g, fds[1]);
-    }
-    fd_close(fds[1]);
-    if (g->pid < 0) {
-        fd_close(fds[0]);
-        return false;
-    }
-    g->fd = fds[0];
-    g->results = buf_init(d->arena, RESULT_MAX);
-    return true;
-}
-
-static void take_results(struct delivery *d, struct group *g)
-{
-    struct wire_reader r = wire_reader(buf_view(&g->results));
-
-    for (struct address *addr = g->first; addr != NULL; addr = addr->next) {
-        report_get_result(&r, d->arena, addr);
-        addr->delivery_ms = (long)wire_get_i64(&r);
-    }
-    struct proc_status st = proc_wait(g->pid, -1);
-    if (wire_done(&r))
-        return;
-    for (struct address *addr = g->first; addr != NULL; addr = addr->next)
-        addr->result = (struct addr_result){ .rc = RC_DEFER, .basic_errno = ERR_UNKNOWNERROR, .status = "4.3.0",
-            .message = arena_printf(d->arena, "remote delivery process %s %d",
-                                    st.kind == PROC_SIGNALLED ? "was ended by signal" : "ended with status", st.code) };
-}
-
-/* Reads what a child has to say; true when it is finished. */
-static bool read_results(struct group *g)
-{
-    char *p = buf_reserve(&g->results, 65536);
-    ssize_t n = p == NULL ? 0 : fd_read(g->fd, p, 65536);
-
-    if (n > 0) {
-        buf_commit(&g->results, (size_t)n);
-        return false;
-    }
-    fd_close(g->fd);
-    g->fd = -1;
-    return true;
-}
-
-static void settle_group(struct delivery *d, struct group *g)
+void remote_settle(struct delivery *d, struct remote_group *g)
 {
     d->in_flight--;
-    deliver_settle_all(d, g->first);
-}
-
-static void wait_some(struct delivery *d, struct group **running, size_t *n)
-{
-    struct pollfd p[MAX_PARALLEL];
-
-    for (size_t i = 0; i < *n; i++)
-        p[i] = (struct pollfd){ .fd = running[i]->fd, .events = POLLIN };
-    if (poll(p, *n, -1) < 0)
-        return; /* interrupted: look again */
-    for (size_t i = *n; i-- > 0;)
-        if (p[i].revents != 0 && read_results(running[i])) {
-            take_results(d, running[i]);
-            settle_group(d, running[i]);
-            running[i] = running[--*n];
-        }
-}
-
-static void run_parallel(struct delivery *d, struct group *groups, size_t limit)
-{
-    struct group *running[MAX_PARALLEL];
-    size_t n = 0;
-
-    deliver_journal(d);
-    for (struct group *g = groups; g != NULL; g = g->next) {
-        while (n >= limit)
-            wait_some(d, running, &n);
-        if (start_child(d, g)) {
-            running[n++] = g;
-            continue;
-        }
-        run_transport(d, g);
-        settle_group(d, g);
-    }
-    while (n > 0)
-        wait_some(d, running, &n);
+    deliver_settle_list(d, g->first);
+    deliver_journal_soon(d);
 }
 
 /* ---- order and suppression ---- */
@@ -326,7 +203,7 @@ static void sort_by_domains(struct delivery *d)
 
 void deliver_remote_all(struct delivery *d)
 {
-    struct group *groups = NULL, **tail = &groups;
+    struct remote_group *groups = NULL, **tail = &groups;
     size_t n = 0;
     long parallel = d->exim->config->main.remote_max_parallel;
 
@@ -339,11 +216,12 @@ void deliver_remote_all(struct delivery *d)
     }
     d->in_flight = n;
     if (n > 1 && parallel > 1) {
-        run_parallel(d, groups, parallel > MAX_PARALLEL ? MAX_PARALLEL : (size_t)parallel);
+        remote_parallel(d, groups, n, (size_t)parallel);
         return;
     }
-    for (struct group *g = groups; g != NULL; g = g->next) {
-        run_transport(d, g);
-        settle_group(d, g);
+    for (struct remote_group *g = groups; g != NULL; g = g->next) {
+        remote_run(d, g);
+        remote_settle(d, g);
+        deliver_journal_sync(d);
     }
 }

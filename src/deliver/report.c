@@ -15,6 +15,11 @@
 
 enum { MAX_PARENTS = 100, MAX_HEADERS = 1000, MAX_VARS = 1000 };
 
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
 static void put_headers(struct buf *b, const struct header *h)
 {
     uint32_t n = 0;
@@ -381,4 +386,93 @@ void report_get_result(struct wire_reader *r, struct arena *a, struct address *a
     addr->host_used = get_host(r, a);
     addr->retry_updates = get_retries(r, a);
     addr->submissions = get_submissions(r, a);
+}
+
+/* ---- lists ---- */
+
+static bool same_result(const struct addr_result *x, const struct addr_result *y)
+{
+    return x->rc == y->rc && x->basic_errno == y->basic_errno && x->more_errno == y->more_errno &&
+           same_text(x->message, y->message) && same_text(x->user_message, y->user_message) &&
+           same_text(x->status, y->status) && same_text(x->diagnostic, y->diagnostic) &&
+           same_text(x->remote_mta, y->remote_mta) && same_text(x->remote_address, y->remote_address) &&
+           x->remote_port == y->remote_port && x->freeze == y->freeze && x->pass_message == y->pass_message;
+}
+
+static bool same_log_fields(const struct address *x, const struct address *y)
+{
+    return same_text(x->shadow_message, y->shadow_message) && same_text(x->return_file, y->return_file) &&
+           same_text(x->return_text, y->return_text) && same_text(x->output_line, y->output_line) &&
+           same_text(x->confirmation, y->confirmation) && same_text(x->log_tls_cipher, y->log_tls_cipher) &&
+           same_text(x->log_tls_peerdn, y->log_tls_peerdn) && same_text(x->log_tls_sni, y->log_tls_sni) &&
+           same_text(x->log_auth, y->log_auth) && same_text(x->log_verified_name, y->log_verified_name) &&
+           x->log_cv == y->log_cv && x->log_chunking == y->log_chunking && x->log_prdr == y->log_prdr &&
+           x->log_dnssec == y->log_dnssec && x->log_tfo == y->log_tfo && x->remote_dsn == y->remote_dsn &&
+           x->log_reused == y->log_reused;
+}
+
+static bool is_like(const struct address *x, const struct address *y)
+{
+    return x->outcome == y->outcome && x->flags == y->flags && x->host_used == y->host_used &&
+           x->delivery_ms == y->delivery_ms && x->retry_updates == NULL && y->retry_updates == NULL &&
+           x->submissions == NULL && y->submissions == NULL && same_result(&x->result, &y->result) &&
+           same_log_fields(x, y);
+}
+
+void report_put_results(struct buf *b, const struct address *list)
+{
+    const struct address *last = NULL;
+
+    for (const struct address *addr = list; addr != NULL; last = addr, addr = addr->next) {
+        bool like = last != NULL && is_like(last, addr);
+
+        wire_put_u8(b, like);
+        if (like)
+            continue;
+        report_put_result(b, addr);
+        wire_put_i64(b, addr->delivery_ms);
+    }
+}
+
+/* What report_get_result fills in. */
+static void copy_result(struct address *addr, const struct address *from)
+{
+    addr->result = from->result;
+    addr->outcome = from->outcome;
+    addr->flags = from->flags;
+    addr->shadow_message = from->shadow_message;
+    addr->return_file = from->return_file;
+    addr->return_text = from->return_text;
+    addr->output_line = from->output_line;
+    addr->confirmation = from->confirmation;
+    addr->log_tls_cipher = from->log_tls_cipher;
+    addr->log_tls_peerdn = from->log_tls_peerdn;
+    addr->log_tls_sni = from->log_tls_sni;
+    addr->log_auth = from->log_auth;
+    addr->log_verified_name = from->log_verified_name;
+    addr->log_cv = from->log_cv;
+    addr->log_chunking = from->log_chunking;
+    addr->log_prdr = from->log_prdr;
+    addr->log_dnssec = from->log_dnssec;
+    addr->log_tfo = from->log_tfo;
+    addr->remote_dsn = from->remote_dsn;
+    addr->log_reused = from->log_reused;
+    addr->host_used = from->host_used;
+    addr->delivery_ms = from->delivery_ms;
+    addr->retry_updates = NULL;
+    addr->submissions = NULL;
+}
+
+void report_get_results(struct wire_reader *r, struct arena *a, struct address *list)
+{
+    const struct address *last = NULL;
+
+    for (struct address *addr = list; addr != NULL && !r->bad; last = addr, addr = addr->next) {
+        if (wire_get_u8(r) != 0 && last != NULL) {
+            copy_result(addr, last);
+            continue;
+        }
+        report_get_result(r, a, addr);
+        addr->delivery_ms = (long)wire_get_i64(r);
+    }
 }

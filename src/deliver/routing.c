@@ -160,6 +160,14 @@ static void copy_routing(struct delivery *d, struct hash *seen, struct address *
     }
 }
 
+static void note_retry(struct delivery *d, struct address *addr, bool deferred)
+{
+    if (deferred)
+        retry_add(d->arena, addr, retry_routing_key(d->arena, addr), false, false);
+    else if (!retry_knows_nothing(d->exim))
+        retry_done(d->exim, d->arena, addr, retry_routing_key(d->arena, addr), false);
+}
+
 static void route_one(struct delivery *d, struct hash *seen, struct address *addr)
 {
     struct expand_ctx ctx;
@@ -175,7 +183,7 @@ static void route_one(struct delivery *d, struct hash *seen, struct address *add
     deliver_ctx(&ctx, d, addr);
     enum route_rc rc = route_address(&ctx, addr, ROUTE_DELIVER, &res);
     if (!(addr->flags & ADDR_PIPE_FILE_REPLY))
-        retry_add(d->arena, addr, retry_routing_key(d->arena, addr), false, rc != ROUTE_DEFER);
+        note_retry(d, addr, rc == ROUTE_DEFER);
     if (rc == ROUTE_FAIL || rc == ROUTE_DEFER)
         deliver_settle(d, addr);
     for (struct address *c = res.children, *next; c != NULL; c = next) {

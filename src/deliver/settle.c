@@ -88,10 +88,12 @@ void deliver_settle_list(struct delivery *d, struct address *list)
     for (struct address *addr = list, *next; addr != NULL; addr = next) {
         next = addr->next;
         bool ok = addr->result.rc == RC_OK;
+        (ok ? log_hold : log_release)(d->exim->log); /* trouble may start other things */
         settle(d, addr, mark);
         if (ok)
             mark = "->";
     }
+    log_release(d->exim->log);
 }
 
 void deliver_settle_all(struct delivery *d, struct address *list)
@@ -164,7 +166,7 @@ void deliver_journal_sync(struct delivery *d)
 {
     struct err err = { 0 };
 
-    if (d->message->journal_owed_ms != 0 &&
+    if (d->message->journal_owed_ms != 0 && !all_is_settled(d) &&
         !spool_journal_sync(d->exim, d->message, &err))
         log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id,
                   "failed to update journal: %s", err.msg);

@@ -8,9 +8,10 @@
 #include "base/arena.h"
 #include "base/debug.h"
 #include "base/fd.h"
+#include "base/tod.h"
 #include "tls.h"
 
-enum { OUT_CEILING = 4 * 1024 * 1024 };
+enum { OUT_CEILING = 4 * 1024 * 1024, WAIT_MS = 30 * 1000 };
 
 void client_init(struct client *c, struct arena *a)
 {
@@ -134,6 +135,18 @@ void client_put(struct client *c, const char *fmt, ...)
     buf_add(&c->out, "\r\n", 2);
 }
 
+void client_used_again(struct client *c)
+{
+    if (!c->waits && c->tls == NULL)
+        c->waits = fd_set_nonblock(c->fd, false) && fd_set_read_timeout(c->fd, WAIT_MS);
+}
+
+/* Is a read that waits by itself sure to come back in time? */
+static bool may_wait(const struct client *c, int64_t deadline_ms)
+{
+    return c->waits && (deadline_ms < 0 || deadline_ms - tod_monotonic_ms() > WAIT_MS);
+}
+
 static bool fill(struct client *c, int64_t deadline_ms)
 {
     ssize_t got;
@@ -149,13 +162,14 @@ static bool fill(struct client *c, int64_t deadline_ms)
         return fail(c, CLIENT_MALFORMED, 0);
     do {
         /* A reply is never there yet when we begin to wait for it: asking first would be in vain. */
-        int ready = c->tls != NULL && tls_pending(c->tls) ? 1 : fd_wait_read(c->fd, deadline_ms);
+        bool waits = may_wait(c, deadline_ms);
+        int ready = waits || (c->tls != NULL && tls_pending(c->tls)) ? 1 : fd_wait_read(c->fd, deadline_ms);
 
         if (ready <= 0)
             return fail_errno(c, ready == 0 ? ETIMEDOUT : errno);
         got = c->tls != NULL
                   ? tls_read(c->tls, c->in + c->in_len, sizeof(c->in) - c->in_len, deadline_ms)
-                  : recv(c->fd, c->in + c->in_len, sizeof(c->in) - c->in_len, MSG_DONTWAIT);
+                  : recv(c->fd, c->in + c->in_len, sizeof(c->in) - c->in_len, waits ? 0 : MSG_DONTWAIT);
     } while (got < 0 && c->tls == NULL && (errno == EAGAIN || errno == EINTR));
     if (got < 0)
         return fail_errno(c, errno);

@@ -76,6 +76,7 @@ struct client {
     struct client_caps caps;
     bool lmtp, esmtp;
     bool secret; /* what is said now are credentials */
+    bool waits;  /* by client_used_again */
     const char *local_address;
     int local_port;
 
@@ -90,6 +91,9 @@ struct client {
     char in[CLIENT_IN_SIZE];
 };
 void client_init(struct client *c, struct arena *a);
+/* A connection in clear that carries more than one message: replies are waited for by the read itself, one system call
+ * for each instead of two. */
+void client_used_again(struct client *c);
 /* Closes the socket without a word. */
 void client_close(struct client *c);
 

@@ -16,7 +16,7 @@
 #include "exim.h"
 #include "hintsdb.h"
 
-enum { FORMAT = 1, RECORD_MAX = 256 * 1024, AGE_MAX = 3600 };
+enum { FORMAT = 1, RECORD_MAX = 256 * 1024, KEY_MAX = 1024 * 1024, AGE_MAX = 3600 };
 
 static const char database[] = "tls";
 
@@ -42,12 +42,11 @@ static void add(struct buf *b, const char *s)
     buf_add_char(b, '\n');
 }
 
-/* And which state of it: what another CA has vouched for, or an older CRL, is no verdict any more. */
+/* Which state of it: what another CA has vouched for, or an older CRL, is no verdict any more. */
 static void add_file(struct buf *b, const char *path)
 {
     struct stat st;
 
-    add(b, path);
     if (path != NULL && strcmp(path, "system") == 0)
         path = X509_get_default_cert_file();
     if (path != NULL && stat(path, &st) == 0)
@@ -55,28 +54,40 @@ static void add_file(struct buf *b, const char *path)
                    (long)st.st_mtim.tv_nsec, (unsigned long long)st.st_ino);
 }
 
-/* Everything that a verdict depends on: a session verified for one name or policy serves no other. */
-const char *tls_client_key(struct arena *a, const struct tls_client_want *w)
+/* A session verified for one name or policy serves no other. */
+void tls_client_facts(struct buf *b, const struct tls_client_want *w)
 {
-    struct buf b = buf_init(a, 1024 * 1024);
-    unsigned char md[DIGEST_MAX];
-
-    add(&b, w->host_name);
-    add(&b, w->host_address);
-    add(&b, w->sni);
-    add(&b, w->certificate);
-    add(&b, w->privatekey);
-    add_file(&b, w->ca);
-    add_file(&b, w->crl);
-    add(&b, w->ciphers);
-    add(&b, w->names);
-    add(&b, w->names != NULL ? w->next_hop : NULL);
-    add(&b, w->alpn);
-    add(&b, w->eccurve);
-    add(&b, w->resume_label);
-    buf_printf(&b, "%d %ld %d%d%d%d%d%d%d", w->port, w->dh_min_bits, w->verify_required, w->verify_try, w->verify_names,
+    add(b, w->host_name);
+    add(b, w->host_address);
+    add(b, w->sni);
+    add(b, w->certificate);
+    add(b, w->privatekey);
+    add(b, w->ca);
+    add(b, w->crl);
+    add(b, w->ciphers);
+    add(b, w->names);
+    add(b, w->names != NULL ? w->next_hop : NULL);
+    add(b, w->alpn);
+    add(b, w->eccurve);
+    add(b, w->resume_label);
+    buf_printf(b, "%d %ld %d%d%d%d%d%d%d\n", w->port, w->dh_min_bits, w->verify_required, w->verify_try, w->verify_names,
                w->report_only, w->request_ocsp, w->require_ocsp,
                w->require_alpn);
+}
+
+void tls_client_files(struct buf *b, const struct tls_client_want *w)
+{
+    add_file(b, w->ca);
+    add_file(b, w->crl);
+}
+
+const char *tls_client_key(struct arena *a, const struct tls_client_want *w)
+{
+    struct buf b = buf_init(a, KEY_MAX);
+    unsigned char md[DIGEST_MAX];
+
+    tls_client_facts(&b, w);
+    tls_client_files(&b, w);
     size_t n = digest("sha256", buf_view(&b), md);
 
     return hex_encode(a, md, n, false);

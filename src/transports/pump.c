@@ -13,7 +13,7 @@ enum { BLOCK = 64 * 1024, TICK_MS = 500 };
 
 void pump_init(struct pump *p, struct arena *a, int in, int out)
 {
-    *p = (struct pump){ .in = in, .out = out, .deadline_ms = -1, .buf = arena_new_array(a, char, BLOCK) };
+    *p = (struct pump){ .in = in, .out = out, .deadline_ms = -1, .buf = arena_new_buffer(a, BLOCK) };
     (void)fd_set_nonblock(in, true);
     (void)fd_set_nonblock(out, true);
 }

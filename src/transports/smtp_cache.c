@@ -50,6 +50,8 @@ void smtp_cache_quit(struct smtp_connection *c)
 /* After a fork the connections belong to the parent: no word on them from here. */
 static void forget_inherited(void)
 {
+    if (kept == NULL)
+        return;
     pid_t self = getpid();
 
     while (kept != NULL && kept->owner != self) {
@@ -62,7 +64,7 @@ static void forget_inherited(void)
     }
 }
 
-struct smtp_connection *smtp_cache_take(const char *key)
+struct smtp_connection *smtp_cache_take(struct str key)
 {
     int64_t now = tod_monotonic_ms();
 
@@ -70,11 +72,12 @@ struct smtp_connection *smtp_cache_take(const char *key)
     for (struct smtp_connection **p = &kept; *p != NULL; p = &(*p)->next) {
         struct smtp_connection *c = *p;
 
-        if (strcmp(c->key, key) != 0)
+        if (!str_eq(c->key, key))
             continue;
         *p = c->next;
         c->next = NULL;
         if (now - c->last_used_ms < IDLE_MAX_MS && client_is_quiet(&c->client)) {
+            client_used_again(&c->client);
             DEBUG(D_TRANSPORT) debug_printf("using a kept connection (%ld messages so far)\n", c->messages);
             return c;
         }

@@ -201,7 +201,7 @@ static bool may_keep(struct smtp_attempt *at)
     long max = limit > 0 ? limit : at->t->connection_max_messages;
     bool listed = false;
 
-    if (c->key == NULL || c->nopass || c->client.fault != CLIENT_OK || (max > 0 && c->messages >= max))
+    if (c->key.len == 0 || c->nopass || c->client.fault != CLIENT_OK || (max > 0 && c->messages >= max))
         return false;
     if (c->client.tls == NULL)
         return true;

@@ -79,7 +79,8 @@ struct smtp_connection {
     struct smtp_connection *next;
     struct arena *arena;
     struct client client;
-    const char *key;
+    struct str key;       /* empty: not to be kept */
+    struct str files;     /* with TLS: smtp_policy_files when it was made */
     pid_t owner;          /* a child must not talk on its parent's connection */
     int64_t last_used_ms;
     long messages;        /* begun on it */
@@ -129,7 +130,10 @@ bool smtp_policy_in(struct smtp_attempt *at, const char *option, const struct ma
 bool smtp_policy_expand(struct smtp_attempt *at, const char *option, const struct expr *e, const char **out);
 /* Port, interface and everything about TLS. */
 bool smtp_policy_read(struct smtp_attempt *at);
-const char *smtp_policy_key(struct smtp_attempt *at);
+/* Empty: the connection is for this message alone. */
+struct str smtp_policy_key(struct smtp_attempt *at);
+/* The state of the files that TLS was verified against. */
+struct str smtp_policy_files(struct arena *a, const struct smtp_attempt *at);
 
 /* ---- smtp_open.c, smtp_starttls.c, smtp_auth.c ---- */
 bool smtp_open_connection(struct smtp_attempt *at); /* or one that was kept */
@@ -143,7 +147,7 @@ bool smtp_dane_find(struct smtp_attempt *at);
 const char *smtp_dane_next_hop(const struct smtp_attempt *at); /* NULL: more than one */
 
 /* ---- smtp_cache.c ---- */
-struct smtp_connection *smtp_cache_take(const char *key);
+struct smtp_connection *smtp_cache_take(struct str key);
 void smtp_cache_keep(struct smtp_connection *c);
 void smtp_cache_tidy(void);
 void smtp_cache_quit(struct smtp_connection *c); /* QUIT, close, free */

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/debug.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "base/tod.h"
 #include "exim.h"
 #include "host.h"
@@ -187,11 +188,22 @@ static bool dial_and_negotiate(struct smtp_attempt *at)
     return false;
 }
 
+/* One that was kept, and, with TLS, is still as good as what a new one would be verified against. */
+static struct smtp_connection *kept_connection(struct smtp_attempt *at, struct str key)
+{
+    struct smtp_connection *c = key.len > 0 ? smtp_cache_take(key) : NULL;
+
+    if (c == NULL || c->client.tls == NULL || str_eq(c->files, smtp_policy_files(at->arena, at)))
+        return c;
+    smtp_cache_quit(c);
+    return NULL;
+}
+
 bool smtp_open_connection(struct smtp_attempt *at)
 {
-    const char *key = at->reuse ? smtp_policy_key(at) : NULL;
+    struct str key = at->reuse ? smtp_policy_key(at) : (struct str){ "", 0 };
 
-    at->conn = key != NULL ? smtp_cache_take(key) : NULL;
+    at->conn = kept_connection(at, key);
     if (at->conn != NULL) {
         at->reused = true;
         show_connection(at);
@@ -209,6 +221,6 @@ bool smtp_open_connection(struct smtp_attempt *at)
     }
     /* A connection in clear only because TLS failed is not one to keep: the next may do better. */
     at->conn->nopass = at->in_clear;
-    at->conn->key = key != NULL ? arena_strdup(at->conn->arena, key) : NULL;
+    at->conn->key = (struct str){ key.len > 0 ? str_dup(at->conn->arena, key) : "", key.len };
     return true;
 }

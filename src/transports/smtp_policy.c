@@ -1,9 +1,7 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/base64.h"
 #include "base/buf.h"
-#include "base/digest.h"
 #include "base/ip.h"
 #include "base/list.h"
 #include "config/config.h"
@@ -12,6 +10,8 @@
 #include "match.h"
 #include "transports/smtp_int.h"
 #include "transports/smtp_proxy.h"
+
+enum { KEY_MAX = 1024 * 1024 };
 
 bool smtp_policy_in(struct smtp_attempt *at, const char *option, const struct match_list *l, bool *in)
 {
@@ -209,23 +209,28 @@ static void add_tlsa(struct buf *b, const struct dns_answer *tlsa)
 
 /* Equal keys: a connection made for one message may carry the other. What was verified, and how, is
  * part of it. */
-const char *smtp_policy_key(struct smtp_attempt *at)
+struct str smtp_policy_key(struct smtp_attempt *at)
 {
     const struct tls_client_want *w = &at->want;
-    struct buf b = buf_init(at->arena, 1024 * 1024);
-    unsigned char md[DIGEST_MAX];
+    struct buf b = buf_init(at->arena, KEY_MAX);
 
     add(&b, at->t->base.name);
     add(&b, at->host->name);
     add(&b, at->interface);
-    add(&b, tls_client_key(at->arena, w));
+    tls_client_facts(&b, w);
     buf_add_str(&b, smtp_proxy_key(at));
     add(&b, w->dane_ciphers);
     add_tlsa(&b, w->tlsa);
     for (size_t i = 0; w->dane_names != NULL && w->dane_names[i] != NULL; i++)
         add(&b, w->dane_names[i]);
     buf_printf(&b, "%d%d%d", at->avoid_tls, at->require_tls, at->dane_required);
-    size_t n = digest("sha256", buf_view(&b), md);
+    return b.full ? (struct str){ 0 } : buf_view(&b);
+}
 
-    return hex_encode(at->arena, md, n, false);
+struct str smtp_policy_files(struct arena *a, const struct smtp_attempt *at)
+{
+    struct buf b = buf_init(a, KEY_MAX);
+
+    tls_client_files(&b, &at->want);
+    return buf_view(&b);
 }

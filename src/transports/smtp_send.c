@@ -77,6 +77,23 @@ static struct shown show(const struct smtp_attempt *at)
     return s;
 }
 
+/* Nothing waits any longer. */
+static void note_success(struct smtp_transaction *tx, struct address *addr)
+{
+    struct smtp_attempt *at = tx->at;
+    struct exim *e = at->ctx.exim;
+
+    if (retry_knows_nothing(e))
+        return;
+    const char *key = at->t->address_retry_include_sender
+                          ? arena_printf(at->arena, "R:%s:<%s>", addr->address, tx->call->return_path)
+                          : arena_printf(at->arena, "R:%s", addr->address);
+
+    retry_done(e, at->arena, addr, at->host->retry_host_key, true);
+    retry_done(e, at->arena, addr, at->host->retry_message_key, true);
+    retry_done(e, at->arena, addr, key, false);
+}
+
 static void deliver_one(struct smtp_transaction *tx, struct address *addr, const struct shown *s)
 {
     struct smtp_attempt *at = tx->at;
@@ -101,13 +118,7 @@ static void deliver_one(struct smtp_transaction *tx, struct address *addr, const
     addr->log_prdr = tx->prdr;
     addr->log_dnssec = at->host->dnssec_ok;
     addr->log_reused = at->reused || at->conn->messages > 1;
-    retry_add(at->arena, addr, at->host->retry_host_key, true, true);
-    retry_add(at->arena, addr, at->host->retry_message_key, true, true);
-    retry_add(at->arena, addr,
-              at->t->address_retry_include_sender
-                  ? arena_printf(at->arena, "R:%s:<%s>", addr->address, tx->call->return_path)
-                  : arena_printf(at->arena, "R:%s", addr->address),
-              false, true);
+    note_success(tx, addr);
     if (tx->call->settled != NULL)
         tx->call->settled(tx->call->settled_arg, addr);
 }

@@ -56,6 +56,7 @@ bool smtp_starttls_now(struct smtp_attempt *at)
         want.verify_required = false;
         want.verify_try = true;
     }
+    at->conn->files = smtp_policy_files(at->conn->arena, at);
     enum tls_client_rc rc = tls_client_start(&at->ctx, at->conn->arena, c->fd, smtp_open_deadline(at), &want,
                                              &c->tls, &c->tls_info, &err);
 

@@ -55,6 +55,7 @@ static bool put_body(struct stream *s, struct transport_call *call, struct err *
     if (m->body.text != NULL && !m->spool_file_wireformat)
         return stream_put(s, m->body.text, (size_t)end) || write_failed(call, err);
     char *buf = arena_new_buffer(call->ctx->arena, READ_BLOCK);
+
     while (at < end) {
         size_t want = end - at < READ_BLOCK ? (size_t)(end - at) : READ_BLOCK;
         ssize_t n = body_read(&m->body, buf, want, at);

@@ -14,13 +14,14 @@
 #include "transports/stream.h"
 #include "transports/transport.h"
 
-enum { NAMES_MAX = 2000 };
-
 /* Header names not to be written; a name may end in '*'. */
 struct removal {
     struct arena *arena;
-    struct str *names;
-    size_t count, room;
+    struct removed {
+        const struct removed *next;
+        const char *name;
+        size_t len;
+    } *first;
 };
 
 static void remove_name(struct removal *r, const char *name)
@@ -29,14 +30,12 @@ static void remove_name(struct removal *r, const char *name)
 
     while (n > 0 && (name[n - 1] == ':' || name[n - 1] == ' '))
         n--;
-    if (n == 0 || r->count >= NAMES_MAX)
+    if (n == 0)
         return;
-    if (r->count == r->room) {
-        size_t old = r->room * sizeof(struct str);
-        r->room = r->room == 0 ? 8 : 2 * r->room;
-        r->names = arena_realloc(r->arena, r->names, old, r->room * sizeof(struct str));
-    }
-    r->names[r->count++] = (struct str){ name, n };
+    struct removed *x = arena_new_obj(r->arena, struct removed);
+
+    *x = (struct removed){ .next = r->first, .name = name, .len = n };
+    r->first = x;
 }
 
 static void remove_names(struct removal *r, const char *list)
@@ -49,12 +48,11 @@ static void remove_names(struct removal *r, const char *list)
 
 static bool is_removed(const struct removal *r, const struct header *h)
 {
-    for (size_t i = 0; i < r->count; i++) {
-        size_t n = r->names[i].len;
-        bool prefix = r->names[i].p[n - 1] == '*';
-        if (strncasecmp(h->text, r->names[i].p, prefix ? n - 1 : n) != 0)
+    for (const struct removed *x = r->first; x != NULL; x = x->next) {
+        bool prefix = x->name[x->len - 1] == '*';
+        if (strncasecmp(h->text, x->name, prefix ? x->len - 1 : x->len) != 0)
             continue;
-        if (prefix || cstr_skip_space(h->text + n)[0] == ':')
+        if (prefix || cstr_skip_space(h->text + x->len)[0] == ':')
             return true;
     }
     return false;

@@ -220,6 +220,51 @@ static void stamps_follow_zone_millisec_and_pid(void **state)
     assert_true(log_selector(l) == f->config.selector);
 }
 
+static void held_lines_come_together_and_in_order(void **state)
+{
+    struct fixture *f = *state;
+    struct log *l = log_open(f->arena, &f->config);
+
+    log_hold(l);
+    log_hold(l); /* no more than once */
+    log_write(l, LOG_MAIN, NULL, "a");
+    log_write(l, LOG_MAIN, NULL, "b");
+    assert_string_equal(content(f, "log/mainlog"), "(none)");
+    log_write(l, LOG_MAIN | LOG_REJECT, NULL, "c"); /* what else is written finds them there */
+    assert_string_equal(content(f, "log/mainlog"), STAMP "a\n" STAMP "b\n" STAMP "c\n");
+    log_write(l, LOG_MAIN, NULL, "d");
+    now.tv_sec++; /* another second may have another file */
+    log_write(l, LOG_MAIN, NULL, "e");
+    assert_string_equal(content(f, "log/mainlog"), STAMP "a\n" STAMP "b\n" STAMP "c\n" STAMP "d\n");
+    log_release(l);
+    log_release(l);
+    log_write(l, LOG_MAIN, NULL, "f");
+    assert_string_equal(content(f, "log/mainlog"), STAMP "a\n" STAMP "b\n" STAMP "c\n" STAMP "d\n"
+                        "2013-11-04 09:25:07 e\n2013-11-04 09:25:07 f\n");
+}
+
+static void held_lines_are_not_held_for_ever(void **state)
+{
+    struct fixture *f = *state;
+    struct arena *a = arena_new("t_log");
+    struct log *l = log_open(a, &f->config);
+    char *text = arena_new_array(f->arena, char, 20001);
+
+    memset(text, 'x', 20000);
+    log_hold(l);
+    log_write(l, LOG_MAIN, NULL, "%s", text);
+    assert_string_equal(content(f, "log/mainlog"), "(none)");
+    log_write(l, LOG_MAIN, NULL, "%s", text);
+    const char *one = arena_printf(f->arena, STAMP "%s\n", text);
+    assert_string_equal(content(f, "log/mainlog"), one);
+    log_write(l, LOG_MAIN, NULL, "%s%s", text, text); /* longer than what is ever held */
+    assert_string_equal(content(f, "log/mainlog"),
+                        arena_printf(f->arena, "%s%s" STAMP "%s%s\n", one, one, text, text));
+    log_write(l, LOG_MAIN, NULL, "last");
+    arena_destroy(&a);
+    assert_true(cstr_ends(content(f, "log/mainlog"), STAMP "last\n"));
+}
+
 static void very_long_lines_are_cut(void **state)
 {
     struct fixture *f = *state;
@@ -525,6 +570,23 @@ static void a_panic_can_be_the_end(void **state)
     assert_string_equal(content(*state, "log/paniclog"), STAMP "the end\n");
 }
 
+static void die_holding(struct fixture *f)
+{
+    struct log *l = log_open(f->arena, &f->config);
+
+    log_hold(l);
+    log_write(l, LOG_MAIN, NULL, "before");
+    die("gone");
+}
+
+static void held_lines_survive_our_death(void **state)
+{
+    int status;
+
+    stderr_of(*state, die_holding, &status);
+    assert_string_equal(content(*state, "log/mainlog"), STAMP "before\n" STAMP "gone\n");
+}
+
 static void call_bug(struct fixture *f)
 {
     log_open(f->arena, &f->config);
@@ -638,6 +700,9 @@ int main(void)
         LOG_TEST(writes_lines_as_exim_does),
         LOG_TEST(stamps_follow_zone_millisec_and_pid),
         LOG_TEST(very_long_lines_are_cut),
+        LOG_TEST(held_lines_come_together_and_in_order),
+        LOG_TEST(held_lines_are_not_held_for_ever),
+        LOG_TEST(held_lines_survive_our_death),
         LOG_TEST(headers_go_to_the_reject_log_only),
         LOG_TEST(the_reject_log_can_be_without_headers_or_absent),
         LOG_TEST(a_renamed_file_is_left_within_a_second),

@@ -82,6 +82,55 @@ static void a_result_arrives_as_it_was_sent(void **state)
     assert_string_equal(got.output_line, "out");
 }
 
+static void results_of_a_list_arrive_though_most_are_alike(void **state)
+{
+    struct arena *a = *state;
+    struct host host = { .name = "mx.test", .address = "192.0.2.1", .port = 25 };
+    struct retry_update u = { .key = "R:d@x.test", .basic_errno = -44 };
+    struct address sent[5], got[5] = { 0 };
+    struct buf b = buf_init(a, 10000), one = buf_init(a, 10000);
+
+    for (size_t i = 0; i < 5; i++) {
+        sent[i] = (struct address){ .next = i < 4 ? &sent[i + 1] : NULL,
+                                    .result = { .rc = RC_OK, .status = "2.0.0", .remote_port = 25 },
+                                    .confirmation = arena_strdup(a, "250 ok"), .host_used = &host,
+                                    .outcome = OUTCOME_RELAYED, .log_cv = -1, .delivery_ms = 7 };
+        got[i].next = i < 4 ? &got[i + 1] : NULL;
+    }
+    report_put_results(&one, &sent[4]);
+    sent[2].result = (struct addr_result){ .rc = RC_DEFER, .message = "later" };
+    sent[3].result = sent[2].result;
+    sent[3].retry_updates = &u;
+    report_put_results(&b, sent);
+    assert_true(b.len < 5 * one.len);
+    struct wire_reader r = wire_reader(buf_view(&b));
+
+    report_get_results(&r, a, got);
+    assert_true(wire_done(&r));
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(got[i].result.rc, i == 2 || i == 3 ? RC_DEFER : RC_OK);
+        assert_string_equal(got[i].confirmation, "250 ok");
+        assert_string_equal(got[i].host_used->name, "mx.test");
+        assert_int_equal(got[i].delivery_ms, 7);
+        assert_int_equal(got[i].log_cv, -1);
+        assert_int_equal(got[i].outcome, OUTCOME_RELAYED);
+    }
+    assert_string_equal(got[3].result.message, "later");
+    assert_null(got[2].retry_updates);
+    assert_string_equal(got[3].retry_updates->key, "R:d@x.test");
+    assert_null(got[4].retry_updates);
+    assert_null(got[4].result.message);
+}
+
+static void alike_to_nothing_is_no_result(void **state)
+{
+    struct address got = { 0 };
+    struct wire_reader r = wire_reader(STR("\1"));
+
+    report_get_results(&r, *state, &got);
+    assert_false(wire_done(&r));
+}
+
 /* Whatever is cut off, nothing is made up and nothing is read beyond the end. */
 static void every_shorter_record_is_refused(void **state)
 {
@@ -105,6 +154,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         UNIT_TEST(a_job_arrives_as_it_was_sent),
         UNIT_TEST(a_result_arrives_as_it_was_sent),
+        UNIT_TEST(results_of_a_list_arrive_though_most_are_alike),
+        UNIT_TEST(alike_to_nothing_is_no_result),
         UNIT_TEST(every_shorter_record_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

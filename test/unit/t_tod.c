@@ -166,6 +166,40 @@ static void ids_never_repeat(void **state)
     }
 }
 
+static struct timespec still_clock(void)
+{
+    return fake_now;
+}
+
+/* Also while the clock stands still: nobody waits, and the order of one process is kept within a second. */
+static void ids_need_no_tick_of_their_own(void **state)
+{
+    static const int numbers[] = { -1, 16 };
+    char before[MSGID_LEN + 1], id[MSGID_LEN + 1];
+
+    (void)state;
+    tod_set_clock(still_clock);
+    for (size_t n = 0; n < ARRAY_LEN(numbers); n++) {
+        struct msgid_clock c = { 0 };
+        fake_now = (struct timespec){ .tv_sec = 1383557106, .tv_nsec = 500000000 };
+        msgid_new(&c, numbers[n], before);
+        assert_int_equal(base62_parse(before + 7, 6), getpid());
+        for (int i = 1; i < 3000; i++) {
+            if (i % 7 == 0)
+                fake_now.tv_nsec += 100000;
+            msgid_new(&c, numbers[n], id);
+            assert_true(msgid_valid(id) && strcmp(before, id) < 0);
+            assert_int_equal(base62_parse(id + 7, 6) % (1 << 24), getpid());
+            memcpy(before, id, sizeof(id));
+        }
+        fake_now.tv_sec++;
+        msgid_new(&c, numbers[n], id);
+        assert_int_equal(base62_parse(id + 7, 6), getpid());
+        assert_true(strcmp(before, id) < 0);
+    }
+    tod_set_clock(fake_clock);
+}
+
 static void knows_an_id_when_it_sees_one(void **state)
 {
     (void)state;
@@ -227,6 +261,7 @@ int main(void)
         UNIT_TEST(prints_intervals),
         CLOCK_TEST(ids_say_when_and_who),
         CLOCK_TEST(ids_never_repeat),
+        CLOCK_TEST(ids_need_no_tick_of_their_own),
         cmocka_unit_test(knows_an_id_when_it_sees_one),
         cmocka_unit_test(base62_stops_at_what_is_no_digit),
     };
