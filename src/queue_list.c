@@ -171,7 +171,7 @@ static bool scan(struct exim *e, struct arena *a, struct items *out)
     size_t logs = 0, n = 0;
 
     if (!spool_scan_log(e, a, &logged, &logs, &err) ||
-        !spool_scan(e, a, &files, &n, &err)) {
+        !spool_scan(e, a, &files, &n, NULL, &err)) {
         fprintf(stderr, "exim: %s\n", err.msg);
         return false;
     }

@@ -47,6 +47,20 @@ const char *spool_find(struct arena *a, const struct exim *e, const char *dir, c
     return NULL;
 }
 
+int spool_open(struct arena *a, const struct exim *e, const char *id, const char *suffix, int flags, const char **path)
+{
+    bool split = e->config->main.split_spool_directory;
+    int fd = -1;
+
+    for (int i = 0; i < 2 && fd < 0; i++, split = !split) {
+        *path = arena_printf(a, "%s/%s%s", spool_dir(a, e, spool_input, id, split), id, suffix);
+        fd = fd_open(*path, flags, 0);
+        if (fd < 0 && errno != ENOENT)
+            return -1;
+    }
+    return fd;
+}
+
 static const char *parent_of(struct arena *a, const char *path)
 {
     return arena_strndup(a, path, (size_t)(strrchr(path, '/') - path));

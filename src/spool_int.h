@@ -57,6 +57,8 @@ const char *spool_dir(struct arena *a, const struct exim *e, const char *dir, co
 /* Path of an existing file of the message in either form; NULL: there is none. */
 const char *spool_find(struct arena *a, const struct exim *e, const char *dir, const char *id,
                        const char *suffix);
+/* Opens an existing file of the message in either form, *path is where it was; -1 with errno. */
+int spool_open(struct arena *a, const struct exim *e, const char *id, const char *suffix, int flags, const char **path);
 /* Opens for writing, making the directory where it is missing; -1 with errno. */
 int spool_create(struct arena *a, const struct exim *e, const char *path, int flags);
 bool spool_sync(const struct exim *e, int fd) MUST_USE;              /* the data of a file */

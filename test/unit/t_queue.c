@@ -1,4 +1,4 @@
-/* link: base spool message header parse parse_rfc2047 parse_text queue queue_list queue_notify queue_run queue_select queue_pool queue_index spool_in spool_out spool_tree spool_fields spool_file spool_write spool_scan spool_rest spool_wal spool_wal_read ipc priv regex */
+/* link: base spool message header parse parse_rfc2047 parse_text queue queue_list queue_notify queue_run queue_crew queue_worker queue_select queue_pool queue_index spool_in spool_out spool_tree spool_fields spool_file spool_write spool_scan spool_rest spool_wal spool_wal_read ipc priv regex */
 #include "queue.h"
 
 #include <fcntl.h>
@@ -300,7 +300,7 @@ static size_t left(struct place *p)
     size_t count = 99;
     struct err err = { 0 };
 
-    assert_true(spool_scan(&p->exim, p->arena, &list, &count, &err));
+    assert_true(spool_scan(&p->exim, p->arena, &list, &count, NULL, &err));
     return count;
 }
 
