@@ -34,6 +34,7 @@ struct exim {
     struct search *search;     /* open lookup files and cached answers: search.h */
     struct interface_cache *interfaces; /* host_local.c; NULL until asked for */
     struct tls_cache *tls;     /* contexts and sessions: tls.h; NULL until TLS is used */
+    const int *spool_fd;       /* the spool directory, where it is kept open (spool_stay_near); NULL */
     struct wal *wal;           /* the daemon's log of the spool: spool_wal.h; NULL outside it */
     struct broker *broker;     /* way to the broker, for agents: priv.h; NULL before priv_start */
     struct msgid_clock ids;

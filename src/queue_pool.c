@@ -75,6 +75,7 @@ static void worker_loop(struct exim *e, int sock)
             if (ok) {
                 answer.report = queue_worker_deliver(&w, &job.deliver);
                 warm = true;
+                proc_title("delivery process, idle");
                 ok = ipc_send(sock, &answer, -1) && !answer.report.leaving;
             }
         }

@@ -65,7 +65,6 @@ struct ipc_report queue_worker_deliver(struct queue_worker *w, const struct ipc_
     r.rc = (int)deliver_message(w->exim, job->id, job->place, &o, &report);
     r.next_try = report.next_try;
     memcpy(r.id, job->id, sizeof(r.id));
-    proc_title("delivery process, idle");
     r.leaving = is_worn(w) || proc_got_term;
     return r;
 }

@@ -117,15 +117,27 @@ static enum spool_rc read_header(struct message *m, const char *id, int fd,
     return rc;
 }
 
+/* Most messages have none. */
+static bool slurp_journal(const struct exim *e, struct arena *a, const char *path, struct str *text)
+{
+    struct stat st;
+    int fd = fstatat(spool_at(e), path, &st, 0) < 0 ? -1 : fd_openat(spool_at(e), path, O_RDONLY, 0);
+
+    if (fd < 0)
+        return false;
+    arena_owns_fd(a, fd);
+    return fd_slurp(a, fd, JOURNAL_MAX, text);
+}
+
 /* It is beside the envelope. What cannot be read may name somebody who has the message already: no delivery then. */
-static enum spool_rc fold_journal(struct message *m, const char *header, struct err *err)
+static enum spool_rc fold_journal(const struct exim *e, struct message *m, const char *header, struct err *err)
 {
     struct arena *a = arena_new("spool -J");
     const char *path = arena_printf(a, "%.*sJ", (int)strlen(header) - 1, header);
     struct str text;
     enum spool_rc rc = SPOOL_OK;
 
-    if (file_slurp(a, path, JOURNAL_MAX, &text)) {
+    if (slurp_journal(e, a, path, &text)) {
         spool_journal_parse(m, text);
         m->header_file.len = 0;
     } else if (errno != ENOENT) {
@@ -143,7 +155,7 @@ static enum spool_rc read_envelope(struct exim *e, struct message *m, const char
     int fd = spool_open(m->arena, e, id, "-H", O_RDONLY, &path);
     enum spool_rc rc = read_header(m, id, fd, err);
 
-    return rc == SPOOL_OK ? fold_journal(m, path, err) : rc;
+    return rc == SPOOL_OK ? fold_journal(e, m, path, err) : rc;
 }
 
 /* Whoever reads a body finds newlines at the ends of its lines. */
@@ -229,20 +241,20 @@ enum spool_rc spool_peek(struct exim *e, const char *id, struct arena *a,
 enum spool_rc spool_peek_entry(struct exim *e, const struct spool_entry *at,
                                struct arena *a, struct message *out, struct err *err)
 {
-    const char *dir = spool_dir(a, e, spool_input, at->id, at->subdir != '\0');
+    const char *dir = spool_near_dir(a, e, at->id, at->subdir != '\0');
     const char *header = arena_printf(a, "%s/%s-H", dir, at->id);
     const char *data = arena_printf(a, "%s/%s-D", dir, at->id);
     struct stat st;
 
     start_peek(out, a);
-    enum spool_rc rc = read_header(out, at->id, fd_open(header, O_RDONLY, 0), err);
+    enum spool_rc rc = read_header(out, at->id, fd_openat(spool_at(e), header, O_RDONLY, 0), err);
     if (rc == SPOOL_GONE) /* or moved */
         return spool_peek(e, at->id, a, out, err);
     if (rc == SPOOL_OK && at->journal)
-        rc = fold_journal(out, header, err);
+        rc = fold_journal(e, out, header, err);
     if (rc != SPOOL_OK)
         return rc;
-    if (lstat(data, &st) < 0)
+    if (fstatat(spool_at(e), data, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return spool_peek(e, at->id, a, out, err);
     note_size(out, &st);
     return SPOOL_OK;

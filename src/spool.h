@@ -77,6 +77,9 @@ bool spool_find_logged(struct exim *e, struct arena *a, const char *id, struct s
 void spool_peek_logged(const struct spool_logged *l, struct arena *a, struct message *out);
 
 /* ---- the queue as files ---- */
+/* For a process that looks at many messages and then ends: their files are found from a descriptor of the spool
+ * directory, until a is destroyed. Not across priv_close_others. */
+void spool_stay_near(struct exim *e, struct arena *a);
 struct spool_entry { char id[17]; char subdir; bool journal; /* it has one */ };
 /* All messages, unsorted; *out in a. *extras: its other files, for spool_clean; or NULL. */
 struct spool_extras;

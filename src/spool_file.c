@@ -47,14 +47,45 @@ const char *spool_find(struct arena *a, const struct exim *e, const char *dir, c
     return NULL;
 }
 
+static void forget(void *arg)
+{
+    struct exim *e = arg;
+
+    (void)fd_close(*e->spool_fd);
+    e->spool_fd = NULL;
+}
+
+void spool_stay_near(struct exim *e, struct arena *a)
+{
+    int *fd = arena_new_obj(a, int);
+
+    *fd = fd_open(e->config->spool_directory, O_PATH | O_DIRECTORY, 0);
+    if (*fd < 0)
+        return; /* the long way is a way */
+    e->spool_fd = fd;
+    arena_on_destroy(a, forget, e);
+}
+
+int spool_at(const struct exim *e)
+{
+    return e->spool_fd == NULL ? AT_FDCWD : *e->spool_fd;
+}
+
+const char *spool_near_dir(struct arena *a, const struct exim *e, const char *id, bool split)
+{
+    if (e->spool_fd == NULL)
+        return spool_dir(a, e, spool_input, id, split);
+    return split ? arena_printf(a, "%s/%c", spool_input, id[SPLIT_CHAR]) : spool_input;
+}
+
 int spool_open(struct arena *a, const struct exim *e, const char *id, const char *suffix, int flags, const char **path)
 {
     bool split = e->config->main.split_spool_directory;
     int fd = -1;
 
     for (int i = 0; i < 2 && fd < 0; i++, split = !split) {
-        *path = arena_printf(a, "%s/%s%s", spool_dir(a, e, spool_input, id, split), id, suffix);
-        fd = fd_open(*path, flags, 0);
+        *path = arena_printf(a, "%s/%s%s", spool_near_dir(a, e, id, split), id, suffix);
+        fd = fd_openat(spool_at(e), *path, flags, 0);
         if (fd < 0 && errno != ENOENT)
             return -1;
     }

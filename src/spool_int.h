@@ -57,6 +57,9 @@ const char *spool_dir(struct arena *a, const struct exim *e, const char *dir, co
 /* Path of an existing file of the message in either form; NULL: there is none. */
 const char *spool_find(struct arena *a, const struct exim *e, const char *dir, const char *id,
                        const char *suffix);
+/* A path for the ...at() calls with spool_at(e): from the spool directory, where that is open, else from the root. */
+int spool_at(const struct exim *e);
+const char *spool_near_dir(struct arena *a, const struct exim *e, const char *id, bool split); /* of input */
 /* Opens an existing file of the message in either form, *path is where it was; -1 with errno. */
 int spool_open(struct arena *a, const struct exim *e, const char *id, const char *suffix, int flags, const char **path);
 /* Opens for writing, making the directory where it is missing; -1 with errno. */

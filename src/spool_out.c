@@ -155,18 +155,38 @@ static void print_headers(struct buf *out, const struct message *m)
     }
 }
 
+/* Before the lines that begin with a hyphen. */
+static void print_top(struct buf *out, struct arena *a, const struct message *m)
+{
+    enum { LOGIN_MAX = 63 };
+    const char *login = m->originator_login == NULL ? "" : one_line(a, m->originator_login);
+
+    buf_add_cstr(out, m->id);
+    buf_add_cstr(out, "-H\n");
+    buf_add(out, login, strnlen(login, LOGIN_MAX));
+    buf_add_char(out, ' ');
+    buf_add_number(out, (long)m->originator_uid, 1);
+    buf_add_char(out, ' ');
+    buf_add_number(out, (long)m->originator_gid, 1);
+    buf_add_cstr(out, "\n<");
+    buf_add_cstr(out, one_line(a, m->sender));
+    buf_add_cstr(out, ">\n");
+    buf_add_number(out, m->received.tv_sec, 1);
+    buf_add_char(out, ' ');
+    buf_add_number(out, m->warning_count, 1);
+    buf_add_char(out, '\n');
+}
+
 void spool_header_print(struct buf *out, const struct message *m)
 {
     struct arena *a = arena_new("spool header");
-    const char *login = m->originator_login == NULL ? "" : m->originator_login;
 
-    buf_printf(out, "%s-H\n%.63s %ld %ld\n<%s>\n%lld %u\n", m->id, one_line(a, login),
-               (long)m->originator_uid, (long)m->originator_gid, one_line(a, m->sender),
-               (long long)m->received.tv_sec, m->warning_count);
+    print_top(out, a, m);
     for (size_t i = 0; i < spool_field_count; i++)
         print_field(out, a, m, &spool_fields[i]);
     spool_tree_print(out, m->nonrecipients);
-    buf_printf(out, "%zu\n", m->recipient_count);
+    buf_add_number(out, (long long)m->recipient_count, 1);
+    buf_add_char(out, '\n');
     for (size_t i = 0; i < m->recipient_count; i++)
         print_recipient(out, a, &m->recipients[i]);
     print_headers(out, m);

@@ -107,11 +107,14 @@ static void add_sender(struct delivery *d, struct buf *b, const struct address *
 
 static void add_route(struct buf *b, const struct address *addr)
 {
-    if (addr->router != NULL)
-        buf_printf(b, " R=%s", addr->router->name);
-    if (addr->transport != NULL)
-        buf_printf(b, " T=%s", addr->transport->name);
-    else if ((addr->flags & ADDR_FILE) && addr->result.rc == RC_OK)
+    if (addr->router != NULL) {
+        buf_add_cstr(b, " R=");
+        buf_add_cstr(b, addr->router->name);
+    }
+    if (addr->transport != NULL) {
+        buf_add_cstr(b, " T=");
+        buf_add_cstr(b, addr->transport->name);
+    } else if ((addr->flags & ADDR_FILE) && addr->result.rc == RC_OK)
         buf_add_cstr(b, " T=**bypassed**"); /* /dev/null (manual 22.6) */
 }
 
@@ -187,8 +190,10 @@ static void add_reason(struct delivery *d, struct buf *b, const struct address *
         add_host(d, b, addr);
     if (wants(d, L_deliver_time) && !failed)
         buf_printf(b, " DT=%s", seconds(d, addr->delivery_ms));
-    if (r->message != NULL)
-        buf_printf(b, ": %s", cstr_printable(d->arena, r->message, true));
+    if (r->message != NULL) {
+        buf_add_cstr(b, ": ");
+        buf_add_cstr(b, cstr_printable(d->arena, r->message, true));
+    }
     if (wants(d, L_deliver_time) && failed) /* Exim: there it comes last */
         buf_printf(b, " DT=%s", seconds(d, addr->delivery_ms));
 }
