@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,7 +14,7 @@
 #include "spool_int.h"
 #include "spool_wal.h"
 
-enum { HEADER_FILE_MAX = 256 << 20, HEADER_ROOM = 8192, JOURNAL_MAX = 256 << 20, NOTES_MAX = 1 << 20 };
+enum { HEADER_FILE_MAX = 256 << 20, HEADER_ROOM = 8192, JOURNAL_MAX = 256 << 20 };
 
 /* ---- loading ---- */
 
@@ -474,58 +473,4 @@ off_t spool_file_size(struct exim *e, const char *id, enum spool_part part)
 
     arena_destroy(&a);
     return size;
-}
-
-/* ---- message logs ---- */
-
-static void append_msglog(struct exim *e, struct arena *a, const char *id,
-                          struct str text)
-{
-    const char *path = spool_find(a, e, spool_msglogs, id, "");
-
-    if (path == NULL)
-        path = spool_path(a, e, spool_msglogs, id, "");
-    int fd = spool_create(a, e, path, O_WRONLY | O_APPEND);
-    if (fd >= 0) { /* no more than a convenience: what counts is in -H and the main log */
-        bool written = fd_write_all(fd, text.p, text.len);
-
-        (void)written;
-        (void)fd_close(fd);
-    }
-}
-
-void spool_msglog(struct exim *e, struct message *m, const char *fmt, ...)
-{
-    if (!e->config->main.message_logs || m->id[0] == '\0')
-        return;
-    struct arena *a = arena_new("msglog");
-    va_list ap;
-
-    va_start(ap, fmt);
-    const char *text = cstr_printable(a, arena_vprintf(a, fmt, ap), true);
-    va_end(ap);
-    if (!cstr_starts(text, "*** "))
-        text = arena_printf(a, "%s %s", tod_print(a, TOD_LOG, tod_now()), text);
-    text = arena_printf(a, "%s\n", text);
-    if (m->place == 0) {
-        append_msglog(e, a, m->id, str_from(text));
-    } else {
-        if (m->notes == NULL) {
-            m->notes = arena_new_obj(m->arena, struct buf);
-            *m->notes = buf_init(m->arena, NOTES_MAX);
-        }
-        buf_add_cstr(m->notes, text);
-    }
-    arena_destroy(&a);
-}
-
-void spool_put_notes(struct exim *e, struct message *m)
-{
-    if (m->notes == NULL)
-        return;
-    struct arena *a = arena_new("msglog");
-
-    append_msglog(e, a, m->id, buf_view(m->notes));
-    m->notes = NULL;
-    arena_destroy(&a);
 }
