@@ -246,7 +246,7 @@ enum spool_rc spool_peek_entry(struct exim *e, const struct spool_entry *at,
     struct stat st;
 
     start_peek(out, a);
-    enum spool_rc rc = read_header(out, at->id, fd_openat(spool_at(e), header, O_RDONLY, 0), err);
+    enum spool_rc rc = read_header(out, at->id, spool_open_near(e, header, O_RDONLY), err);
     if (rc == SPOOL_GONE) /* or moved */
         return spool_peek(e, at->id, a, out, err);
     if (rc == SPOOL_OK && at->journal)

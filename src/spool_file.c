@@ -81,6 +81,13 @@ const char *spool_near_dir(struct arena *a, const struct exim *e, const char *id
     return split ? arena_printf(a, "%s/%c", spool_input, id[SPLIT_CHAR]) : spool_input;
 }
 
+int spool_open_near(const struct exim *e, const char *path, int flags)
+{
+    int fd = fd_openat(spool_at(e), path, flags | O_NOATIME, 0);
+
+    return fd < 0 && errno == EPERM ? fd_openat(spool_at(e), path, flags, 0) : fd;
+}
+
 int spool_open(struct arena *a, const struct exim *e, const char *id, const char *suffix, int flags, const char **path)
 {
     bool split = e->config->main.split_spool_directory;
@@ -88,7 +95,7 @@ int spool_open(struct arena *a, const struct exim *e, const char *id, const char
 
     for (int i = 0; i < 2 && fd < 0; i++, split = !split) {
         *path = arena_printf(a, "%s/%s%s", spool_near_dir(a, e, id, split), id, suffix);
-        fd = fd_openat(spool_at(e), *path, flags, 0);
+        fd = spool_open_near(e, *path, flags);
         if (fd < 0 && errno != ENOENT)
             return -1;
     }

@@ -1,6 +1,7 @@
 """Queue runs over messages whose time has not come: each is still looked at as if it were due."""
 
 import fcntl
+import os
 import re
 import time
 
@@ -147,6 +148,17 @@ def test_frozen_ones_thaw_in_time(waiting):
     e.run("-q")
     assert sorted(re.findall(NOT_REACHED, e.new())) == ["r1@away.test", "r2@away.test", "r3@away.test", "r4@moved.test"]
     assert e.new().count("Unfrozen by auto-thaw") == 1 and e.new().count("Message is frozen") == 1
+
+
+def test_that_files_are_looked_at_is_not_written_down(waiting):
+    e = waiting()
+    files = [p for n in range(4) for p in files_of(e, f"r{n}@away.test")[:2]]
+    for path in files:
+        os.utime(path, (1000000000, path.stat().st_mtime))
+    e.run("-bp")
+    e.run("-q")
+    assert len(re.findall(NOT_REACHED, e.new())) == 5
+    assert {int(p.stat().st_atime) for p in files} == {1000000000}
 
 
 def test_forced_runs_try_them_all(waiting):
