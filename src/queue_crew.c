@@ -78,7 +78,7 @@ static NORETURN void member_process(struct queue_crew *c, size_t me, int fd)
     struct ipc_report last = { 0 };
 
     queue_worker_begin(p->exim, fd);
-    spool_stay_near(p->exim, p->exim->arena);
+    spool_stay_near(p->exim, p->exim->arena, p->scan);
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     last.leaving = getppid() != c->parent; /* it was quicker */
     while (!proc_got_term && !last.leaving && !is_over(c) && !load_is_too_high(c)) {

@@ -15,6 +15,7 @@ struct arena;
 struct exim;
 struct queue_select;
 struct spool_entry;
+struct spool_extras;
 
 struct queue_pass {
     struct exim *exim;
@@ -22,6 +23,7 @@ struct queue_pass {
     size_t count, workers;
     unsigned flags;                    /* ipc.h, struct ipc_deliver */
     const struct queue_select *select; /* of these */
+    const struct spool_extras *scan;   /* the list is from; may be NULL */
     const char *detail;                /* for the log */
 };
 /* Starts them. NULL: there is no memory to share, logged. p is kept. */

@@ -321,7 +321,7 @@ int queue_list(struct exim *e, unsigned flags, const char *const *ids, int nids)
     struct items all = { 0 };
     bool ok = scan(e, a, &all);
 
-    spool_stay_near(e, a);
+    spool_stay_near(e, a, NULL);
     if (ok && nids > 0) {
         list_some(e, &all, flags, ids, nids);
     } else if (ok) {

@@ -61,14 +61,14 @@ bool queue_load_too_high(const struct exim *e, double *load)
 
 /* ---- the run ---- */
 
-/* extras: of the scan, to be cleaned up beside the deliveries; NULL: done. False: given up. */
-static bool run_all(struct queue_pass *p, const struct spool_extras *extras)
+/* The spool is cleaned beside the first pass. False: given up. */
+static bool run_all(struct queue_pass *p, bool clean)
 {
     struct arena *a = arena_new("queue pass");
     struct queue_crew *c = queue_crew_start(a, p);
 
-    if (extras != NULL)
-        spool_clean(p->exim, p->list, p->count, extras);
+    if (clean)
+        spool_clean(p->exim, p->list, p->count, p->scan);
     bool ok = c != NULL && queue_crew_wait(c);
 
     arena_destroy(&a);
@@ -76,21 +76,19 @@ static bool run_all(struct queue_pass *p, const struct spool_extras *extras)
 }
 
 /* -qq: everything is routed first, so that the second pass knows what waits for a host. */
-static void run_stages(struct queue_pass *p, struct spool_entry *list, const struct spool_extras *extras,
-                       bool two_stage)
+static void run_stages(struct queue_pass *p, struct spool_entry *list, bool two_stage)
 {
     unsigned flags = p->flags;
 
     queue_order(p->exim, list, p->count);
     if (two_stage) {
         p->flags = flags | IPC_QUEUE_SMTP;
-        if (!run_all(p, extras))
+        if (!run_all(p, true))
             return;
         p->flags = flags;
-        extras = NULL;
         queue_order(p->exim, list, p->count);
     }
-    (void)run_all(p, extras);
+    (void)run_all(p, !two_stage);
 }
 
 static const char *text_detail(struct arena *a, char flag, const char *text, bool regex)
@@ -144,7 +142,6 @@ int queue_run(struct exim *e, const struct queue_run_options *o)
     struct arena *a = arena_new("queue run");
     struct queue_pass p = { .exim = e, .flags = queue_run_flags(o), .detail = queue_run_detail(a, o) };
     struct spool_entry *list = NULL;
-    const struct spool_extras *extras;
     struct err err = { 0 };
     int status = EXIT_FAILURE;
 
@@ -155,10 +152,10 @@ int queue_run(struct exim *e, const struct queue_run_options *o)
         log_write(e->log, LOG_MAIN | LOG_BY(queue_run), NULL, "Start queue run: %s",
                   p.detail);
     proc_title("running the queue");
-    if (spool_recover(e, &err) && spool_scan(e, a, &list, &p.count, &extras, &err)) {
+    if (spool_recover(e, &err) && spool_scan(e, a, &list, &p.count, &p.scan, &err)) {
         p.list = list;
         p.workers = workers_for(e, p.count);
-        run_stages(&p, list, extras, o->two_stage);
+        run_stages(&p, list, o->two_stage);
         status = EXIT_SUCCESS;
     } else {
         log_write(e->log, LOG_MAIN | LOG_PANIC, NULL, "queue run: %s", err.msg);

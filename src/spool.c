@@ -136,7 +136,8 @@ static enum spool_rc fold_journal(const struct exim *e, struct message *m, const
     struct str text;
     enum spool_rc rc = SPOOL_OK;
 
-    if (slurp_journal(e, a, path, &text)) {
+    errno = ENOENT;
+    if (!spool_has_no_journal(e, header) && slurp_journal(e, a, path, &text)) {
         spool_journal_parse(m, text);
         m->header_file.len = 0;
     } else if (errno != ENOENT) {

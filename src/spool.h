@@ -78,11 +78,12 @@ void spool_peek_logged(const struct spool_logged *l, struct arena *a, struct mes
 
 /* ---- the queue as files ---- */
 /* For a process that looks at many messages and then ends: their files are found from a descriptor of the spool
- * directory, until a is destroyed. Not across priv_close_others. */
-void spool_stay_near(struct exim *e, struct arena *a);
-struct spool_entry { char id[17]; char subdir; bool journal; /* it has one */ };
-/* All messages, unsorted; *out in a. *extras: its other files, for spool_clean; or NULL. */
+ * directory, until a is destroyed. Not across priv_close_others. scan: borrowed; a folder that did not change since is
+ * not searched for what was not in it; or NULL. */
 struct spool_extras;
+void spool_stay_near(struct exim *e, struct arena *a, const struct spool_extras *scan);
+struct spool_entry { char id[17]; char subdir; bool journal; /* it has one */ };
+/* All messages, unsorted; *out in a. *extras: its other files, for spool_clean and spool_stay_near; or NULL. */
 bool spool_scan(struct exim *e, struct arena *a, struct spool_entry **out, size_t *count,
                 const struct spool_extras **extras, struct err *err);
 bool spool_count(struct exim *e, struct arena *a, size_t *count, struct err *err); /* of those */

@@ -56,9 +56,10 @@ static void forget(void *arg)
 
     (void)fd_close(*e->spool_fd);
     e->spool_fd = NULL;
+    e->spool_scan = NULL;
 }
 
-void spool_stay_near(struct exim *e, struct arena *a)
+void spool_stay_near(struct exim *e, struct arena *a, const struct spool_extras *scan)
 {
     int *fd = arena_new_obj(a, int);
 
@@ -66,6 +67,7 @@ void spool_stay_near(struct exim *e, struct arena *a)
     if (*fd < 0)
         return; /* the long way is a way */
     e->spool_fd = fd;
+    e->spool_scan = scan;
     arena_on_destroy(a, forget, e);
 }
 

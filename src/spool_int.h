@@ -60,6 +60,9 @@ const char *spool_find(struct arena *a, const struct exim *e, const char *dir, c
 /* A path for the ...at() calls with spool_at(e): from the spool directory, where that is open, else from the root. */
 int spool_at(const struct exim *e);
 const char *spool_near_dir(struct arena *a, const struct exim *e, const char *id, bool split); /* of input */
+/* near: such a path, of an envelope. True: e->spool_scan found no journal, and is still true of this folder. False: who
+ * knows. */
+bool spool_has_no_journal(const struct exim *e, const char *near);
 /* Opens such a path. To look at a file is nothing that is noted in it, where it is ours. */
 int spool_open_near(const struct exim *e, const char *path, int flags);
 /* Opens an existing file of the message in either form, *path is where it was; -1 with errno. */

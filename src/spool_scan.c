@@ -22,8 +22,17 @@ struct spool_entries {
     size_t count, room;
 };
 
+static const char subs[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/* A folder when it was read. A later change shows in its time, unless it was changed in the last moment before. */
+struct folder {
+    struct timespec changed;
+    bool settled;
+};
+
 struct spool_extras {
     struct spool_entries data, journals, temps; /* temps: id is what stands behind "hdr." */
+    struct folder folders[sizeof(subs)];        /* input, and one for each of subs */
 };
 
 /* One walk over input or msglog and its split directories. */
@@ -39,6 +48,40 @@ struct walk {
     struct hash *known; /* messages that have an envelope, when files without one are looked for */
 };
 
+static size_t folder_index(char sub)
+{
+    return sub == '\0' ? 0 : (size_t)(strchr(subs, sub) - subs) + 1;
+}
+
+static void note_folder(struct walk *w, int fd, char sub)
+{
+    enum { SETTLED_MS = 500 };
+    struct timespec now = tod_now();
+    struct stat st;
+
+    if (!w->all || fstat(fd, &st) != 0)
+        return;
+    int64_t ms = (now.tv_sec - st.st_mtim.tv_sec) * 1000 + (now.tv_nsec - st.st_mtim.tv_nsec) / 1000000;
+    w->extras->folders[folder_index(sub)] = (struct folder){ st.st_mtim, ms >= SETTLED_MS };
+}
+
+bool spool_has_no_journal(const struct exim *e, const char *near)
+{
+    const struct spool_extras *x = e->spool_scan;
+    size_t top = strlen(spool_input) + 1; /* "input/x/id-H" or "input/id-H" */
+    struct stat st;
+
+    if (x == NULL || x->journals.count > 0)
+        return false;
+    bool split = near[top + 1] == '/';
+    char path[sizeof("input/x")] = "input";
+    if (split)
+        memcpy(path, near, top + 1);
+    const struct folder *f = &x->folders[folder_index(split ? near[top] : '\0')];
+    return f->settled && fstatat(*e->spool_fd, path, &st, 0) == 0 && st.st_mtim.tv_sec == f->changed.tv_sec &&
+           st.st_mtim.tv_nsec == f->changed.tv_nsec;
+}
+
 static bool walk_dir(struct walk *w, const char *path, char sub)
 {
     DIR *d = opendir(path);
@@ -46,6 +89,7 @@ static bool walk_dir(struct walk *w, const char *path, char sub)
 
     if (d == NULL)
         return errno == ENOENT || err_sys(w->err, w->arena, errno, "cannot read %s", path);
+    note_folder(w, dirfd(d), sub);
     while (errno = 0, (entry = readdir(d)) != NULL)
         if (entry->d_name[0] != '.')
             w->visit(w, dirfd(d), entry->d_name, sub);
@@ -56,7 +100,6 @@ static bool walk_dir(struct walk *w, const char *path, char sub)
 
 static bool walk_all(struct walk *w)
 {
-    static const char subs[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     const char *top = arena_printf(w->arena, "%s/%s", w->exim->config->spool_directory, w->top);
     bool ok = walk_dir(w, top, '\0');
 

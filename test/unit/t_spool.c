@@ -641,6 +641,49 @@ static void orphans_are_swept_when_old(void **state)
     assert_int_equal(files_in(p, "input"), 3);
 }
 
+static bool has_it(struct place *p, const char *id)
+{
+    struct message *m;
+    struct err err = { 0 };
+
+    assert_int_equal(spool_load(&p->exim, id, 0, &m, &err), SPOOL_OK);
+    bool yes = message_is_nonrecipient(m, "x@y.test");
+    message_free(&m);
+    return yes;
+}
+
+static void a_journal_younger_than_the_scan_is_seen(void **state)
+{
+    struct place *p = *state;
+    struct timespec old[2] = { { 1000, 0 }, { 1000, 0 } };
+    const struct spool_extras *extras;
+    struct spool_entry *list;
+    size_t count;
+    struct err err = { 0 };
+    char id[17], input[128];
+
+    assert_true(spool_prepare(&p->exim, &err));
+    commit(p, "a", id);
+    (void)snprintf(input, sizeof(input), "%s/input", p->dir);
+    for (int settled = 0; settled < 2; settled++) {
+        struct arena *a = arena_new("near");
+        if (settled)
+            assert_int_equal(utimensat(AT_FDCWD, input, old, 0), 0);
+        assert_true(spool_scan(&p->exim, a, &list, &count, &extras, &err));
+        spool_stay_near(&p->exim, a, extras);
+        assert_false(has_it(p, id));
+        put_file(p, id, "-J", "x@y.test\n");
+        assert_true(has_it(p, id));
+        assert_int_equal(utimensat(AT_FDCWD, input, old, 0), 0); /* as if nothing had been put there */
+        assert_int_equal(has_it(p, id), !settled);
+        arena_destroy(&a);
+        assert_true(has_it(p, id));
+        (void)snprintf(input, sizeof(input), "%s/input/%s-J", p->dir, id);
+        assert_int_equal(unlink(input), 0);
+        (void)snprintf(input, sizeof(input), "%s/input", p->dir);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -654,6 +697,7 @@ int main(void)
         UNIT_TEST(large_trees_keep_all_names_and_their_shape),
         UNIT_TEST(only_whole_lines_of_a_journal_count),
         PLACE_TEST(a_message_lives_through_its_life),
+        PLACE_TEST(a_journal_younger_than_the_scan_is_seen),
         PLACE_TEST(both_forms_of_directories_are_found),
         PLACE_TEST(entries_of_a_scan_are_read_in_their_place),
         PLACE_TEST(a_locked_message_is_left_alone),
