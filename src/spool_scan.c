@@ -55,14 +55,15 @@ static size_t folder_index(char sub)
 
 static void note_folder(struct walk *w, int fd, char sub)
 {
-    enum { SETTLED_MS = 500 };
+    enum { TICKS_MS = 100, SECONDS_MS = 2000 }; /* some file systems keep whole seconds only */
     struct timespec now = tod_now();
     struct stat st;
 
     if (!w->all || fstat(fd, &st) != 0)
         return;
     int64_t ms = (now.tv_sec - st.st_mtim.tv_sec) * 1000 + (now.tv_nsec - st.st_mtim.tv_nsec) / 1000000;
-    w->extras->folders[folder_index(sub)] = (struct folder){ st.st_mtim, ms >= SETTLED_MS };
+    w->extras->folders[folder_index(sub)] = (struct folder){
+        st.st_mtim, ms >= (st.st_mtim.tv_nsec == 0 ? SECONDS_MS : TICKS_MS) };
 }
 
 bool spool_has_no_journal(const struct exim *e, const char *near)
