@@ -135,31 +135,17 @@ static enum deliver_rc finish_done(struct delivery *d)
     return DELIVER_DONE;
 }
 
-static struct str header_text(struct delivery *d)
-{
-    struct buf text = buf_init(d->arena, BUF_DEFAULT_CEILING);
-
-    spool_header_print(&text, d->message);
-    return text.full ? (struct str){ "", 0 } : buf_view(&text);
-}
-
-/* A message that rests in files, tried before: most runs over it find nothing due and change nothing. */
-static void remember_header(struct delivery *d)
-{
-    if (!d->message->deliver_firsttime && d->message->place == 0)
-        d->header_before = header_text(d);
-}
-
-/* The size differs when a journal was folded in. */
+/* Most runs over a message that was tried before find nothing due and change nothing. */
 static bool spool_is_current(struct delivery *d)
 {
-    struct str before = d->header_before;
+    struct str before = d->message->header_file;
 
     if (before.len == 0)
         return false;
-    struct str now = header_text(d);
-    return now.len == before.len && memcmp(now.p, before.p, now.len) == 0 &&
-           spool_file_size(d->exim, d->message->id, SPOOL_PART_HEADER) == (off_t)now.len;
+    struct buf now = buf_init(d->arena, BUF_DEFAULT_CEILING);
+    (void)buf_reserve(&now, before.len + 1);
+    spool_header_print(&now, d->message);
+    return !now.full && now.len == before.len && memcmp(now.p, before.p, now.len) == 0;
 }
 
 /* move_frozen_messages: out of everybody's sight but the administrator's. */
@@ -206,7 +192,6 @@ static enum deliver_rc finish(struct delivery *d)
 
 static enum deliver_rc deliver_loaded(struct delivery *d, struct deliver_report *report)
 {
-    remember_header(d);
     if (d->options->give_up)
         log_write(d->exim->log, LOG_MAIN, d->message->id, "delivery cancelled by administrator %s",
                   d->options->give_up_by == NULL ? "" : d->options->give_up_by);

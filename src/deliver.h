@@ -60,7 +60,6 @@ struct delivery {
     size_t recipient_count;
     size_t in_flight;           /* groups of remote addresses not settled yet */
     bool update_spool;          /* -H must be rewritten at the end */
-    struct str header_before;   /* -H as it was found; len 0: it is not known */
     bool spool_unsure;          /* the journal may hold more than we know: it is left for the next run */
     bool frozen;
     const char *cancel;         /* why all remaining recipients are given up; NULL: they are not */

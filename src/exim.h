@@ -19,6 +19,7 @@ struct log;
 struct resolver;
 struct retry_cache;
 struct search;
+struct spool_extras;
 struct interface_cache;
 struct tls_cache;
 struct wal;
@@ -34,6 +35,8 @@ struct exim {
     struct search *search;     /* open lookup files and cached answers: search.h */
     struct interface_cache *interfaces; /* host_local.c; NULL until asked for */
     struct tls_cache *tls;     /* contexts and sessions: tls.h; NULL until TLS is used */
+    const int *spool_fd;       /* the spool directory, where it is kept open (spool_stay_near); NULL */
+    const struct spool_extras *spool_scan; /* what was found there then; NULL */
     struct wal *wal;           /* the daemon's log of the spool: spool_wal.h; NULL outside it */
     struct broker *broker;     /* way to the broker, for agents: priv.h; NULL before priv_start */
     struct msgid_clock ids;

@@ -56,6 +56,7 @@ struct message {
     struct body body;
     uint64_t place;               /* lsn in the log of the spool: spool_wal.h; 0: it has files */
     int64_t journal_owed_ms;      /* since when its journal is not synced; 0: it is */
+    struct str header_file;       /* -H as it is on disk, when that says all there is to know; len 0: not known */
     struct buf *notes;            /* for its message log, once it has files; NULL: none */
     struct timespec received;     /* $received_time */
     const char *originator_login; /* -H first lines: who submitted */

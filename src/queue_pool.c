@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,18 +11,10 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "deliver.h"
-#include "deliver/agent.h"
 #include "exim.h"
-#include "priv.h"
-#include "search.h"
-#include "transports/tidy.h"
+#include "queue_worker.h"
 
-enum {
-    SERVED_MAX = 2000,         /* messages of one worker */
-    GROWTH_MAX_KB = 64 * 1024, /* of its memory */
-    LOOK_EVERY = 16,
-    LINGER_MS = 5000,          /* idle this long: its connections are closed */
-};
+enum { LINGER_MS = 5000 }; /* idle this long: a worker's connections are closed */
 
 struct worker {
     int sock;
@@ -65,94 +56,40 @@ size_t queue_pool_size(const struct queue_pool *p)
 
 /* ---- the worker's side ---- */
 
-static long memory_kb(void)
-{
-    struct rusage use;
-
-    return getrusage(RUSAGE_SELF, &use) == 0 ? use.ru_maxrss : 0;
-}
-
-static void let_go(void)
-{
-    tidy_transports();
-    agent_close_all();
-}
-
-static struct ipc_record deliver_one(struct exim *e, const struct ipc_deliver *job)
-{
-    struct deliver_report report = { 0 };
-    struct deliver_options o = {
-        .force = job->flags & IPC_FORCE,
-        .force_frozen = job->flags & IPC_FORCE_FROZEN,
-        .queue_run = job->flags & IPC_QUEUE_RUN,
-        .local_only = job->flags & IPC_LOCAL_ONLY,
-        .queue_smtp = job->flags & IPC_QUEUE_SMTP,
-        .rest_only = job->flags & IPC_REST,
-        .pretend = job->flags & IPC_PRETEND,
-    };
-    struct ipc_record r = { .kind = IPC_REPORT };
-
-    proc_title("delivering %s", job->id);
-    r.report.rc = (int)deliver_message(e, job->id, job->place, &o, &report);
-    r.report.next_try = report.next_try;
-    memcpy(r.report.id, job->id, sizeof(r.report.id));
-    proc_title("delivery process, idle");
-    return r;
-}
-
-/* Memory is looked at now and then: GROWTH_MAX_KB is no sharp limit. */
-static bool has_grown(unsigned served, long limit)
-{
-    return served % LOOK_EVERY == 0 && memory_kb() > limit;
-}
-
 static void worker_loop(struct exim *e, int sock)
 {
-    long limit = memory_kb() + GROWTH_MAX_KB;
+    struct queue_worker w = queue_worker_init(e);
     bool warm = false;
 
-    for (unsigned served = 0; !proc_got_term;) {
+    for (bool ok = true; ok && !proc_got_term;) {
         struct arena *a = arena_new("job");
-        struct ipc_record job, answer = { 0 };
+        struct ipc_record job, answer = { .kind = IPC_REPORT };
         int extra = -1;
-        bool ok = true;
 
         int ready = fd_wait_read_signal(sock, warm ? tod_monotonic_ms() + LINGER_MS : -1);
         if (ready == 0) {
-            let_go();
+            queue_worker_let_go();
             warm = false;
         } else if (ready > 0) {
             ok = ipc_receive(sock, a, &job, &extra) == IPC_OK && job.kind == IPC_DELIVER;
             if (ok) {
-                answer = deliver_one(e, &job.deliver);
-                served++;
-                answer.report.leaving = served >= SERVED_MAX || has_grown(served, limit) || proc_got_term;
+                answer.report = queue_worker_deliver(&w, &job.deliver);
                 warm = true;
+                proc_title("delivery process, idle");
                 ok = ipc_send(sock, &answer, -1) && !answer.report.leaving;
             }
         }
         if (extra >= 0)
             (void)fd_close(extra);
         arena_destroy(&a);
-        if (!ok)
-            break;
     }
 }
 
 static NORETURN void worker_process(struct exim *e, int sock)
 {
-    int keep[] = { sock, priv_broker_socket(e->broker), e->queue_fd };
-    sigset_t none;
-
-    priv_close_others(e, keep, ARRAY_LEN(keep));
-    proc_catch(SIGTERM); /* what is under way is finished first */
-    proc_ignore(SIGINT);
-    proc_ignore(SIGPIPE);
-    proc_default(SIGCHLD);
-    (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    queue_worker_begin(e, sock);
     worker_loop(e, sock);
-    let_go();
+    queue_worker_let_go();
     _exit(0);
 }
 

@@ -1,7 +1,7 @@
 /* queue_pool.h - delivery workers: processes that deliver one message after another and keep their
  * connections, DNS answers and hints warm in between.
  *
- * Used by the daemon's queue process and by queue runs from the command line. The owner polls the
+ * Used by the daemon's queue process; runs from the command line have queue_crew.h. The owner polls the
  * descriptors and hands out messages; a worker that dies is noticed, logged and replaced. */
 #ifndef EXIM_QUEUE_POOL_H
 #define EXIM_QUEUE_POOL_H

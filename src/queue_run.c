@@ -1,5 +1,3 @@
-#include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,9 +10,10 @@
 #include "config/config.h"
 #include "exim.h"
 #include "expand.h"
+#include "ipc.h"
 #include "queue.h"
+#include "queue_crew.h"
 #include "queue_int.h"
-#include "queue_pool.h"
 #include "spool.h"
 
 /* ---- which messages, and in which order ---- */
@@ -24,10 +23,19 @@ static int by_id(const void *a, const void *b)
     return strcmp(((const struct spool_entry *)a)->id, ((const struct spool_entry *)b)->id);
 }
 
+/* Nobody gains by guessing the order: one seed for all of it. */
+static uint32_t next_number(uint64_t *state, uint32_t below)
+{
+    *state = *state * 6364136223846793005U + 1442695040888963407U;
+    return (uint32_t)((*state >> 32) * below >> 32);
+}
+
 static void shuffle(struct spool_entry *list, size_t n)
 {
+    uint64_t state = random_below(UINT32_MAX);
+
     for (size_t i = n; i > 1; i--) {
-        size_t k = random_below((uint32_t)i);
+        size_t k = next_number(&state, (uint32_t)i);
         struct spool_entry keep = list[i - 1];
 
         list[i - 1] = list[k];
@@ -43,32 +51,6 @@ void queue_order(const struct exim *e, struct spool_entry *list, size_t n)
         shuffle(list, n);
 }
 
-/* ---- the run ---- */
-
-struct run {
-    struct exim *exim;
-    const struct queue_run_options *options;
-    const struct queue_select *select;
-    struct queue_pool *pool;
-    struct pollfd *fds;
-    unsigned flags;
-};
-
-static void done(void *arg, const struct ipc_report *r, bool crashed)
-{
-    (void)arg;
-    (void)r;
-    (void)crashed; /* the pool has said so; the next message is tried */
-}
-
-static void wait_for_one(struct run *r)
-{
-    size_t n = queue_pool_fds(r->pool, r->fds);
-
-    if (poll(r->fds, n, -1) > 0)
-        queue_pool_ready(r->pool, r->fds, n);
-}
-
 bool queue_load_too_high(const struct exim *e, double *load)
 {
     int max = e->config->main.deliver_queue_load_max;
@@ -77,57 +59,36 @@ bool queue_load_too_high(const struct exim *e, double *load)
     return max >= 0 && getloadavg(load, 1) == 1 && *load * 1000 > max;
 }
 
-/* False: the run is given up for the load. */
-static bool run_one(struct run *r, const char *id, const char *detail)
+/* ---- the run ---- */
+
+/* The spool is cleaned beside the first pass. False: given up. */
+static bool run_all(struct queue_pass *p, bool clean)
 {
-    double load;
+    struct arena *a = arena_new("queue pass");
+    struct queue_crew *c = queue_crew_start(a, p);
 
-    if (queue_load_too_high(r->exim, &load)) {
-        log_write(r->exim->log, LOG_MAIN, NULL, "Abandon queue run: %s (load %.2f, max %.2f)", detail, load,
-                  r->exim->config->main.deliver_queue_load_max / 1000.0);
-        return false;
-    }
-    if (!queue_select_matches(r->select, id))
-        return true;
-    struct ipc_deliver job = { .flags = r->flags };
-    memcpy(job.id, id, sizeof(job.id));
-    while (!queue_pool_deliver(r->pool, &job)) {
-        if (queue_pool_busy(r->pool) == 0) { /* not even one process */
-            log_write(r->exim->log, LOG_MAIN | LOG_PANIC, NULL,
-                      "fork of delivery process from queue runner %d failed", (int)getpid());
-            return false;
-        }
-        wait_for_one(r);
-    }
-    return true;
-}
+    if (clean)
+        spool_clean(p->exim, p->list, p->count, p->scan);
+    bool ok = c != NULL && queue_crew_wait(c);
 
-/* False: given up. */
-static bool run_all(struct run *r, const struct spool_entry *list, size_t n, const char *detail)
-{
-    bool going_on = true;
-
-    for (size_t i = 0; i < n && going_on; i++)
-        going_on = !proc_got_term && run_one(r, list[i].id, detail);
-    while (queue_pool_busy(r->pool) > 0)
-        wait_for_one(r);
-    return going_on;
+    arena_destroy(&a);
+    return ok;
 }
 
 /* -qq: everything is routed first, so that the second pass knows what waits for a host. */
-static void run_stages(struct run *r, struct spool_entry *list, size_t n, const char *detail)
+static void run_stages(struct queue_pass *p, struct spool_entry *list, bool two_stage)
 {
-    unsigned flags = r->flags;
+    unsigned flags = p->flags;
 
-    queue_order(r->exim, list, n);
-    if (r->options->two_stage) {
-        r->flags = flags | IPC_QUEUE_SMTP;
-        if (!run_all(r, list, n, detail))
+    queue_order(p->exim, list, p->count);
+    if (two_stage) {
+        p->flags = flags | IPC_QUEUE_SMTP;
+        if (!run_all(p, true))
             return;
-        r->flags = flags;
-        queue_order(r->exim, list, n);
+        p->flags = flags;
+        queue_order(p->exim, list, p->count);
     }
-    (void)run_all(r, list, n, detail);
+    (void)run_all(p, !two_stage);
 }
 
 static const char *text_detail(struct arena *a, char flag, const char *text, bool regex)
@@ -179,35 +140,29 @@ static size_t workers_for(struct exim *e, size_t messages)
 int queue_run(struct exim *e, const struct queue_run_options *o)
 {
     struct arena *a = arena_new("queue run");
-    struct run r = { .exim = e, .options = o, .flags = queue_run_flags(o) };
+    struct queue_pass p = { .exim = e, .flags = queue_run_flags(o), .detail = queue_run_detail(a, o) };
     struct spool_entry *list = NULL;
-    size_t n = 0;
     struct err err = { 0 };
-    const char *detail = queue_run_detail(a, o);
     int status = EXIT_FAILURE;
 
-    r.select = queue_select_new(a, e, o);
-    if (r.select == NULL)
+    p.select = queue_select_new(a, e, o);
+    if (p.select == NULL)
         goto out;
     if (log_wants(e->log, L_queue_run))
         log_write(e->log, LOG_MAIN | LOG_BY(queue_run), NULL, "Start queue run: %s",
-                  detail);
+                  p.detail);
     proc_title("running the queue");
-    spool_clean(e);
-    if (spool_recover(e, &err) && spool_scan(e, a, &list, &n, &err)) {
-        size_t workers = workers_for(e, n);
-
-        r.pool = queue_pool_new(a, e, workers, done, &r);
-        r.fds = arena_new_array(a, struct pollfd, workers);
-        run_stages(&r, list, n, detail);
-        queue_pool_close(r.pool);
+    if (spool_recover(e, &err) && spool_scan(e, a, &list, &p.count, &p.scan, &err)) {
+        p.list = list;
+        p.workers = workers_for(e, p.count);
+        run_stages(&p, list, o->two_stage);
         status = EXIT_SUCCESS;
     } else {
         log_write(e->log, LOG_MAIN | LOG_PANIC, NULL, "queue run: %s", err.msg);
     }
     if (log_wants(e->log, L_queue_run))
         log_write(e->log, LOG_MAIN | LOG_BY(queue_run), NULL, "End queue run: %s",
-                  detail);
+                  p.detail);
 out:
     arena_destroy(&a);
     return status;

@@ -1,7 +1,6 @@
 #include "retry_cache.h"
 
-#include <stdio.h>
-#include <string.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "base/arena.h"
@@ -12,6 +11,7 @@
 
 struct retry_cache {
     struct arena *arena;
+    const char *path;
     struct hash *records; /* key -> struct hints_retry */
     struct stat file;     /* as it was when read */
     bool settled;         /* the file was old enough to trust its time stamp */
@@ -51,15 +51,28 @@ static void fill(struct exim *e, struct retry_cache *c, const struct stat *st)
     hints_close(db);
 }
 
+static struct retry_cache *new_cache(struct exim *e)
+{
+    struct retry_cache *c = arena_new_obj(e->arena, struct retry_cache);
+
+    c->path = arena_printf(e->arena, "%s/db/retry", e->config->spool_directory);
+    return c;
+}
+
+static int stat_file(const struct exim *e, struct stat *st)
+{
+    if (e->spool_fd != NULL)
+        return fstatat(*e->spool_fd, "db/retry", st, 0);
+    return stat(e->retry->path, st);
+}
+
 void retry_cache_refresh(struct exim *e)
 {
-    char path[4096];
     struct stat st;
 
     if (e->retry == NULL)
-        e->retry = arena_new_obj(e->arena, struct retry_cache);
-    if (snprintf(path, sizeof path, "%s/db/retry", e->config->spool_directory) >= (int)sizeof path ||
-        stat(path, &st) != 0)
+        e->retry = new_cache(e);
+    if (stat_file(e, &st) != 0)
         e->retry->records = NULL;
     else if (e->retry->records == NULL || !unchanged(e->retry, &st))
         fill(e, e->retry, &st);

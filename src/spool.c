@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,7 +14,7 @@
 #include "spool_int.h"
 #include "spool_wal.h"
 
-enum { HEADER_FILE_MAX = 256 << 20, JOURNAL_MAX = 256 << 20, NOTES_MAX = 1 << 20 };
+enum { HEADER_FILE_MAX = 256 << 20, HEADER_ROOM = 8192, JOURNAL_MAX = 256 << 20 };
 
 /* ---- loading ---- */
 
@@ -60,8 +59,8 @@ static bool id_line_is(int fd, const char *id)
 static enum spool_rc open_data(struct exim *e, struct message *m, const char *id,
                                struct err *err)
 {
-    const char *path = spool_find(m->arena, e, spool_input, id, "-D");
-    int fd = path == NULL ? -1 : fd_open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
+    const char *path;
+    int fd = spool_open(m->arena, e, id, "-D", O_RDWR | O_NOFOLLOW | O_NONBLOCK, &path);
     struct stat st;
 
     if (fd < 0)
@@ -80,22 +79,70 @@ static enum spool_rc open_data(struct exim *e, struct message *m, const char *id
     return SPOOL_OK;
 }
 
-/* path: NULL with errno when it was not found. */
-static enum spool_rc read_header(struct message *m, const char *id, const char *path,
+/* Most are read by one call into room. */
+static bool slurp_header(struct arena *a, int fd, char *room, size_t n, struct str *text)
+{
+    ssize_t got = fd < 0 ? -1 : fd_read(fd, room, n);
+
+    *text = (struct str){ room, got < 0 ? 0 : (size_t)got };
+    if (got < 0 || (size_t)got < n)
+        return got >= 0;
+    return lseek(fd, 0, SEEK_SET) == 0 && fd_slurp(a, fd, HEADER_FILE_MAX, text);
+}
+
+/* fd: -1 with errno when it could not be opened; it is closed. */
+static enum spool_rc read_header(struct message *m, const char *id, int fd,
                                  struct err *err)
 {
     struct arena *a = arena_new("spool -H");
+    char room[HEADER_ROOM];
     struct err why = { 0 };
     struct str text;
     enum spool_rc rc = SPOOL_OK;
 
     memcpy(m->id, id, sizeof(m->id));
-    if (path == NULL || !file_slurp(a, path, HEADER_FILE_MAX, &text)) {
+    if (!slurp_header(a, fd, room, sizeof(room), &text)) {
         rc = errno == ENOENT ? SPOOL_GONE : SPOOL_ERROR;
         err_sys(err, m->arena, errno, "cannot read spool file %s-H", id);
     } else if (!spool_header_parse(m, text, &why)) {
         rc = SPOOL_BAD;
         err_set(err, m->arena, "Format error in spool file %s-H: %s", id, why.msg);
+    } else if (m->body.fd >= 0 && !m->deliver_firsttime) { /* loaded to be delivered: often nothing will change */
+        m->header_file = (struct str){ arena_strndup(m->arena, text.p, text.len), text.len };
+    }
+    if (fd >= 0)
+        (void)fd_close(fd);
+    arena_destroy(&a);
+    return rc;
+}
+
+/* Most messages have none. */
+static bool slurp_journal(const struct exim *e, struct arena *a, const char *path, struct str *text)
+{
+    struct stat st;
+    int fd = fstatat(spool_at(e), path, &st, 0) < 0 ? -1 : fd_openat(spool_at(e), path, O_RDONLY, 0);
+
+    if (fd < 0)
+        return false;
+    arena_owns_fd(a, fd);
+    return fd_slurp(a, fd, JOURNAL_MAX, text);
+}
+
+/* It is beside the envelope. What cannot be read may name somebody who has the message already: no delivery then. */
+static enum spool_rc fold_journal(const struct exim *e, struct message *m, const char *header, struct err *err)
+{
+    struct arena *a = arena_new("spool -J");
+    const char *path = arena_printf(a, "%.*sJ", (int)strlen(header) - 1, header);
+    struct str text;
+    enum spool_rc rc = SPOOL_OK;
+
+    errno = ENOENT;
+    if (!spool_has_no_journal(e, header) && slurp_journal(e, a, path, &text)) {
+        spool_journal_parse(m, text);
+        m->header_file.len = 0;
+    } else if (errno != ENOENT) {
+        rc = SPOOL_ERROR;
+        err_sys(err, m->arena, errno, "cannot read spool file %s-J", m->id);
     }
     arena_destroy(&a);
     return rc;
@@ -104,25 +151,11 @@ static enum spool_rc read_header(struct message *m, const char *id, const char *
 static enum spool_rc read_envelope(struct exim *e, struct message *m, const char *id,
                                    struct err *err)
 {
-    return read_header(m, id, spool_find(m->arena, e, spool_input, id, "-H"), err);
-}
+    const char *path;
+    int fd = spool_open(m->arena, e, id, "-H", O_RDONLY, &path);
+    enum spool_rc rc = read_header(m, id, fd, err);
 
-/* What cannot be read may name somebody who has the message already: no delivery then. */
-static enum spool_rc fold_journal(struct exim *e, struct message *m, struct err *err)
-{
-    struct arena *a = arena_new("spool -J");
-    const char *path = spool_find(a, e, spool_input, m->id, "-J");
-    struct str text;
-    enum spool_rc rc = SPOOL_OK;
-
-    if (path != NULL && file_slurp(a, path, JOURNAL_MAX, &text)) {
-        spool_journal_parse(m, text);
-    } else if (errno != ENOENT) {
-        rc = SPOOL_ERROR;
-        err_sys(err, m->arena, errno, "cannot read spool file %s-J", m->id);
-    }
-    arena_destroy(&a);
-    return rc;
+    return rc == SPOOL_OK ? fold_journal(e, m, path, err) : rc;
 }
 
 /* Whoever reads a body finds newlines at the ends of its lines. */
@@ -148,8 +181,6 @@ static enum spool_rc load_files(struct exim *e, struct message *m, const char *i
 
     if (rc == SPOOL_OK)
         rc = read_envelope(e, m, id, err);
-    if (rc == SPOOL_OK)
-        rc = fold_journal(e, m, err);
     if (rc == SPOOL_OK)
         rc = to_unix_form(e, m, err);
     return rc;
@@ -198,8 +229,6 @@ enum spool_rc spool_peek(struct exim *e, const char *id, struct arena *a,
 
     start_peek(out, a);
     enum spool_rc rc = read_envelope(e, out, id, err);
-    if (rc == SPOOL_OK)
-        rc = fold_journal(e, out, err);
     if (rc != SPOOL_OK)
         return rc;
     const char *path = spool_find(a, e, spool_input, id, "-D");
@@ -212,20 +241,20 @@ enum spool_rc spool_peek(struct exim *e, const char *id, struct arena *a,
 enum spool_rc spool_peek_entry(struct exim *e, const struct spool_entry *at,
                                struct arena *a, struct message *out, struct err *err)
 {
-    const char *dir = spool_dir(a, e, spool_input, at->id, at->subdir != '\0');
+    const char *dir = spool_near_dir(a, e, at->id, at->subdir != '\0');
     const char *header = arena_printf(a, "%s/%s-H", dir, at->id);
     const char *data = arena_printf(a, "%s/%s-D", dir, at->id);
     struct stat st;
 
     start_peek(out, a);
-    enum spool_rc rc = read_header(out, at->id, header, err);
+    enum spool_rc rc = read_header(out, at->id, spool_open_near(e, header, O_RDONLY), err);
     if (rc == SPOOL_GONE) /* or moved */
         return spool_peek(e, at->id, a, out, err);
     if (rc == SPOOL_OK && at->journal)
-        rc = fold_journal(e, out, err);
+        rc = fold_journal(e, out, header, err);
     if (rc != SPOOL_OK)
         return rc;
-    if (lstat(data, &st) < 0)
+    if (fstatat(spool_at(e), data, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return spool_peek(e, at->id, a, out, err);
     note_size(out, &st);
     return SPOOL_OK;
@@ -271,6 +300,7 @@ static bool journal_to_file(struct exim *e, struct arena *a, struct message *m,
                             struct str text, struct err *err)
 {
     const char *path = sibling(a, e, m, "-J");
+    m->header_file.len = 0;
     int fd = spool_create(a, e, path, O_RDWR | O_APPEND);
     bool ok = fd >= 0 && append_journal(e, path, fd, text);
     int why = errno;
@@ -330,6 +360,7 @@ static bool gone(const char *path)
 
 bool spool_update(struct exim *e, struct message *m, struct err *err)
 {
+    m->header_file.len = 0;
     if (m->place != 0)
         return spool_rest(e, m, err);
     struct arena *a = arena_new("spool -H");
@@ -443,58 +474,4 @@ off_t spool_file_size(struct exim *e, const char *id, enum spool_part part)
 
     arena_destroy(&a);
     return size;
-}
-
-/* ---- message logs ---- */
-
-static void append_msglog(struct exim *e, struct arena *a, const char *id,
-                          struct str text)
-{
-    const char *path = spool_find(a, e, spool_msglogs, id, "");
-
-    if (path == NULL)
-        path = spool_path(a, e, spool_msglogs, id, "");
-    int fd = spool_create(a, e, path, O_WRONLY | O_APPEND);
-    if (fd >= 0) { /* no more than a convenience: what counts is in -H and the main log */
-        bool written = fd_write_all(fd, text.p, text.len);
-
-        (void)written;
-        (void)fd_close(fd);
-    }
-}
-
-void spool_msglog(struct exim *e, struct message *m, const char *fmt, ...)
-{
-    if (!e->config->main.message_logs || m->id[0] == '\0')
-        return;
-    struct arena *a = arena_new("msglog");
-    va_list ap;
-
-    va_start(ap, fmt);
-    const char *text = cstr_printable(a, arena_vprintf(a, fmt, ap), true);
-    va_end(ap);
-    if (!cstr_starts(text, "*** "))
-        text = arena_printf(a, "%s %s", tod_print(a, TOD_LOG, tod_now()), text);
-    text = arena_printf(a, "%s\n", text);
-    if (m->place == 0) {
-        append_msglog(e, a, m->id, str_from(text));
-    } else {
-        if (m->notes == NULL) {
-            m->notes = arena_new_obj(m->arena, struct buf);
-            *m->notes = buf_init(m->arena, NOTES_MAX);
-        }
-        buf_add_cstr(m->notes, text);
-    }
-    arena_destroy(&a);
-}
-
-void spool_put_notes(struct exim *e, struct message *m)
-{
-    if (m->notes == NULL)
-        return;
-    struct arena *a = arena_new("msglog");
-
-    append_msglog(e, a, m->id, buf_view(m->notes));
-    m->notes = NULL;
-    arena_destroy(&a);
 }

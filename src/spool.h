@@ -77,9 +77,15 @@ bool spool_find_logged(struct exim *e, struct arena *a, const char *id, struct s
 void spool_peek_logged(const struct spool_logged *l, struct arena *a, struct message *out);
 
 /* ---- the queue as files ---- */
+/* For a process that looks at many messages and then ends: their files are found from a descriptor of the spool
+ * directory, until a is destroyed. Not across priv_close_others. scan: borrowed; a folder that did not change since is
+ * not searched for what was not in it; or NULL. */
+struct spool_extras;
+void spool_stay_near(struct exim *e, struct arena *a, const struct spool_extras *scan);
 struct spool_entry { char id[17]; char subdir; bool journal; /* it has one */ };
-/* All messages, unsorted; *out in a. sub 0: all, else one split directory. */
-bool spool_scan(struct exim *e, struct arena *a, struct spool_entry **out, size_t *count, struct err *err);
+/* All messages, unsorted; *out in a. *extras: its other files, for spool_clean and spool_stay_near; or NULL. */
+bool spool_scan(struct exim *e, struct arena *a, struct spool_entry **out, size_t *count,
+                const struct spool_extras **extras, struct err *err);
 bool spool_count(struct exim *e, struct arena *a, size_t *count, struct err *err); /* of those */
 /* The message's files whatever they hold, damaged ones too (-Mrm). *found: there was one. */
 bool spool_purge(struct exim *e, const char *id, bool *found, struct err *err) MUST_USE;
@@ -88,8 +94,9 @@ enum spool_part { SPOOL_PART_HEADER, SPOOL_PART_DATA, SPOOL_PART_LOG };
 bool spool_copy(struct exim *e, const char *id, enum spool_part part, off_t from, int out) MUST_USE;
 off_t spool_file_size(struct exim *e, const char *id, enum spool_part part); /* -1: not there */
 enum { SPOOL_DATA_START = 19 }; /* of the body in a data file: after its own name */
-/* Removes what a crash left: files without an envelope, temporary ones; not younger than a minute. */
-void spool_clean(struct exim *e);
+/* Removes what a crash left: files without an envelope, temporary ones; not younger than a minute. The list, in any
+ * order, and the extras are of one scan; it may be some time ago. */
+void spool_clean(struct exim *e, const struct spool_entry *list, size_t count, const struct spool_extras *extras);
 /* -msglog file of a message: appends a line with the time before it (not before "*** ...", as in Exim's
  * "*** Frozen"); no-op when message_logs is off. */
 void spool_msglog(struct exim *e, struct message *m, const char *fmt, ...) PRINTF_LIKE(3, 4);

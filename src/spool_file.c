@@ -1,10 +1,12 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/tod.h"
 #include "config/config.h"
 #include "exim.h"
 #include "message.h"
@@ -13,6 +15,7 @@
 
 const char spool_input[] = "input", spool_msglogs[] = "msglog";
 
+enum { NOTES_MAX = 1 << 20 };
 enum { SPLIT_CHAR = 5 }; /* of the id: the fastest moving one of its seconds */
 
 const char *spool_dir(struct arena *a, const struct exim *e, const char *dir, const char *id, bool split)
@@ -45,6 +48,60 @@ const char *spool_find(struct arena *a, const struct exim *e, const char *dir, c
     }
     errno = ENOENT;
     return NULL;
+}
+
+static void forget(void *arg)
+{
+    struct exim *e = arg;
+
+    (void)fd_close(*e->spool_fd);
+    e->spool_fd = NULL;
+    e->spool_scan = NULL;
+}
+
+void spool_stay_near(struct exim *e, struct arena *a, const struct spool_extras *scan)
+{
+    int *fd = arena_new_obj(a, int);
+
+    *fd = fd_open(e->config->spool_directory, O_PATH | O_DIRECTORY, 0);
+    if (*fd < 0)
+        return; /* the long way is a way */
+    e->spool_fd = fd;
+    e->spool_scan = scan;
+    arena_on_destroy(a, forget, e);
+}
+
+int spool_at(const struct exim *e)
+{
+    return e->spool_fd == NULL ? AT_FDCWD : *e->spool_fd;
+}
+
+const char *spool_near_dir(struct arena *a, const struct exim *e, const char *id, bool split)
+{
+    if (e->spool_fd == NULL)
+        return spool_dir(a, e, spool_input, id, split);
+    return split ? arena_printf(a, "%s/%c", spool_input, id[SPLIT_CHAR]) : spool_input;
+}
+
+int spool_open_near(const struct exim *e, const char *path, int flags)
+{
+    int fd = fd_openat(spool_at(e), path, flags | O_NOATIME, 0);
+
+    return fd < 0 && errno == EPERM ? fd_openat(spool_at(e), path, flags, 0) : fd;
+}
+
+int spool_open(struct arena *a, const struct exim *e, const char *id, const char *suffix, int flags, const char **path)
+{
+    bool split = e->config->main.split_spool_directory;
+    int fd = -1;
+
+    for (int i = 0; i < 2 && fd < 0; i++, split = !split) {
+        *path = arena_printf(a, "%s/%s%s", spool_near_dir(a, e, id, split), id, suffix);
+        fd = spool_open_near(e, *path, flags);
+        if (fd < 0 && errno != ENOENT)
+            return -1;
+    }
+    return fd;
 }
 
 static const char *parent_of(struct arena *a, const char *path)
@@ -166,4 +223,58 @@ int spool_unwire(struct arena *a, const struct exim *e, struct message *m)
     }
     m->body_linecount = u.lines;
     return u.to;
+}
+
+/* ---- message logs ---- */
+
+static void append_msglog(struct exim *e, struct arena *a, const char *id,
+                          struct str text)
+{
+    const char *path = spool_find(a, e, spool_msglogs, id, "");
+
+    if (path == NULL)
+        path = spool_path(a, e, spool_msglogs, id, "");
+    int fd = spool_create(a, e, path, O_WRONLY | O_APPEND);
+    if (fd >= 0) { /* no more than a convenience: what counts is in -H and the main log */
+        bool written = fd_write_all(fd, text.p, text.len);
+
+        (void)written;
+        (void)fd_close(fd);
+    }
+}
+
+void spool_msglog(struct exim *e, struct message *m, const char *fmt, ...)
+{
+    if (!e->config->main.message_logs || m->id[0] == '\0')
+        return;
+    struct arena *a = arena_new("msglog");
+    va_list ap;
+
+    va_start(ap, fmt);
+    const char *text = cstr_printable(a, arena_vprintf(a, fmt, ap), true);
+    va_end(ap);
+    if (!cstr_starts(text, "*** "))
+        text = arena_printf(a, "%s %s", tod_print(a, TOD_LOG, tod_now()), text);
+    text = arena_printf(a, "%s\n", text);
+    if (m->place == 0) {
+        append_msglog(e, a, m->id, str_from(text));
+    } else {
+        if (m->notes == NULL) {
+            m->notes = arena_new_obj(m->arena, struct buf);
+            *m->notes = buf_init(m->arena, NOTES_MAX);
+        }
+        buf_add_cstr(m->notes, text);
+    }
+    arena_destroy(&a);
+}
+
+void spool_put_notes(struct exim *e, struct message *m)
+{
+    if (m->notes == NULL)
+        return;
+    struct arena *a = arena_new("msglog");
+
+    append_msglog(e, a, m->id, buf_view(m->notes));
+    m->notes = NULL;
+    arena_destroy(&a);
 }

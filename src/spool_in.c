@@ -13,6 +13,7 @@
 struct reader {
     struct message *m;
     struct str rest;
+    size_t field; /* the row behind the last one found: lines mostly come in the order of the table */
 };
 
 /* A run of digits at the end of s is taken off it. */
@@ -243,11 +244,21 @@ static bool read_field(struct reader *r, const struct spool_field *f, struct str
     return true;
 }
 
-static const struct spool_field *find_field(struct str name)
+static bool name_is(const struct spool_field *f, struct str name)
 {
-    for (size_t i = 0; i < spool_field_count; i++)
-        if (str_eq(str_from(spool_fields[i].name), name))
-            return &spool_fields[i];
+    return strncmp(f->name, name.p, name.len) == 0 && f->name[name.len] == '\0';
+}
+
+static const struct spool_field *find_field(struct reader *r, struct str name)
+{
+    for (size_t n = 0; n < spool_field_count; n++) {
+        const struct spool_field *f = &spool_fields[(r->field + n) % spool_field_count];
+
+        if (name_is(f, name)) {
+            r->field = (size_t)(f - spool_fields) + 1;
+            return f;
+        }
+    }
     return NULL;
 }
 
@@ -279,7 +290,7 @@ static bool read_option(struct reader *r, struct str line)
     }
     if (str_eq(text, STR("acl")))
         return read_old_acl(r, value);
-    const struct spool_field *f = find_field(text);
+    const struct spool_field *f = find_field(r, text);
     return f == NULL || read_field(r, f, value);
 }
 
@@ -427,7 +438,7 @@ bool spool_header_parse(struct message *m, struct str text, struct err *err)
         { "option lines", read_options },    { "non-recipients", read_nonrecipients },
         { "recipients", read_recipients },   { "header lines", read_headers },
     };
-    struct reader r = { m, text };
+    struct reader r = { .m = m, .rest = text };
 
     m->deliver_firsttime = false; /* unless the file says so */
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)

@@ -57,6 +57,16 @@ const char *spool_dir(struct arena *a, const struct exim *e, const char *dir, co
 /* Path of an existing file of the message in either form; NULL: there is none. */
 const char *spool_find(struct arena *a, const struct exim *e, const char *dir, const char *id,
                        const char *suffix);
+/* A path for the ...at() calls with spool_at(e): from the spool directory, where that is open, else from the root. */
+int spool_at(const struct exim *e);
+const char *spool_near_dir(struct arena *a, const struct exim *e, const char *id, bool split); /* of input */
+/* near: such a path, of an envelope. True: e->spool_scan found no journal, and is still true of this folder. False: who
+ * knows. */
+bool spool_has_no_journal(const struct exim *e, const char *near);
+/* Opens such a path. To look at a file is nothing that is noted in it, where it is ours. */
+int spool_open_near(const struct exim *e, const char *path, int flags);
+/* Opens an existing file of the message in either form, *path is where it was; -1 with errno. */
+int spool_open(struct arena *a, const struct exim *e, const char *id, const char *suffix, int flags, const char **path);
 /* Opens for writing, making the directory where it is missing; -1 with errno. */
 int spool_create(struct arena *a, const struct exim *e, const char *path, int flags);
 bool spool_sync(const struct exim *e, int fd) MUST_USE;              /* the data of a file */

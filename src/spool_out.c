@@ -1,4 +1,3 @@
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/hash.h"
@@ -31,18 +30,60 @@ static void print_score(struct buf *out, const char *tenths)
                    labs(score) % 10);
 }
 
-static void print_number(struct buf *out, const char *name, int64_t v)
+static void begin_line(struct buf *out, const char *name)
+{
+    buf_add_char(out, '-');
+    buf_add_cstr(out, name);
+}
+
+static void print_text(struct buf *out, const char *name, const char *text)
+{
+    begin_line(out, name);
+    buf_add_char(out, ' ');
+    buf_add_cstr(out, text);
+    buf_add_char(out, '\n');
+}
+
+static void print_any_number(struct buf *out, const char *name, long v)
+{
+    begin_line(out, name);
+    buf_add_char(out, ' ');
+    buf_add_number(out, v, 1);
+    buf_add_char(out, '\n');
+}
+
+static void print_number(struct buf *out, const char *name, long v)
 {
     if (v > 0)
-        buf_printf(out, "-%s %" PRId64 "\n", name, v);
+        print_any_number(out, name, v);
 }
 
 static void print_endpoint(struct buf *out, const struct message *m, const struct spool_field *f)
 {
     const char *address = *(const char **)spool_field_at(m, f->offset);
 
-    if (address != NULL)
-        buf_printf(out, "-%s [%s]:%d\n", f->name, address, *(int *)spool_field_at(m, f->port));
+    if (address == NULL)
+        return;
+    begin_line(out, f->name);
+    buf_add_cstr(out, " [");
+    buf_add_cstr(out, address);
+    buf_add_cstr(out, "]:");
+    buf_add_number(out, *(int *)spool_field_at(m, f->port), 1);
+    buf_add_char(out, '\n');
+}
+
+static void print_usec(struct buf *out, const char *name, const struct timespec *when)
+{
+    begin_line(out, name);
+    buf_add_cstr(out, " .");
+    buf_add_number(out, when->tv_nsec / 1000, 6);
+    buf_add_char(out, '\n');
+}
+
+static void print_flag(struct buf *out, const char *name)
+{
+    begin_line(out, name);
+    buf_add_char(out, '\n');
 }
 
 static void print_field(struct buf *out, struct arena *a, const struct message *m,
@@ -53,11 +94,11 @@ static void print_field(struct buf *out, struct arena *a, const struct message *
     switch (f->kind) {
     case FIELD_FLAG:
         if (*(bool *)at)
-            buf_printf(out, "-%s\n", f->name);
+            print_flag(out, f->name);
         break;
     case FIELD_TEXT:
         if (*(const char **)at != NULL)
-            buf_printf(out, "-%s %s\n", f->name, one_line(a, *(const char **)at));
+            print_text(out, f->name, one_line(a, *(const char **)at));
         break;
     case FIELD_COUNT:
         print_number(out, f->name, *(long *)at);
@@ -72,11 +113,11 @@ static void print_field(struct buf *out, struct arena *a, const struct message *
         print_endpoint(out, m, f);
         break;
     case FIELD_USEC:
-        buf_printf(out, "-%s .%06ld\n", f->name, ((struct timespec *)at)->tv_nsec / 1000);
+        print_usec(out, f->name, at);
         break;
     case FIELD_LINES:
         if (!m->spool_file_wireformat)
-            buf_printf(out, "-%s %ld\n", f->name, m->body_linecount);
+            print_any_number(out, f->name, m->body_linecount);
         break;
     case FIELD_SCORE:
         print_score(out, *(const char **)at);
@@ -97,34 +138,55 @@ static void print_recipient(struct buf *out, struct arena *a, const struct recip
     const char *errors = r->errors_to == NULL ? "" : one_line(a, r->errors_to);
     unsigned notify = r->dsn_flags & DSN_NOTIFY_MASK;
 
-    if (r->parent < 0 && *errors == '\0' && *orcpt == '\0' && notify == 0)
-        buf_printf(out, "%s\n", address);
-    else
-        buf_printf(out, "%s %s %zu,%u %s %zu,%d#3\n", address, orcpt, strlen(orcpt), notify, errors,
-                   strlen(errors), r->parent);
+    buf_add_cstr(out, address);
+    if (r->parent >= 0 || *errors != '\0' || *orcpt != '\0' || notify != 0)
+        buf_printf(out, " %s %zu,%u %s %zu,%d#3", orcpt, strlen(orcpt), notify, errors, strlen(errors), r->parent);
+    buf_add_char(out, '\n');
 }
 
 static void print_headers(struct buf *out, const struct message *m)
 {
     buf_add_char(out, '\n');
     for (const struct header *h = m->headers.first; h != NULL; h = h->next) {
-        buf_printf(out, "%03zu%c ", h->len, (char)(h->type & 0xff));
+        buf_add_number(out, (long long)h->len, 3);
+        buf_add_char(out, (char)(h->type & 0xff));
+        buf_add_char(out, ' ');
         buf_add(out, h->text, h->len);
     }
+}
+
+/* Before the lines that begin with a hyphen. */
+static void print_top(struct buf *out, struct arena *a, const struct message *m)
+{
+    enum { LOGIN_MAX = 63 };
+    const char *login = m->originator_login == NULL ? "" : one_line(a, m->originator_login);
+
+    buf_add_cstr(out, m->id);
+    buf_add_cstr(out, "-H\n");
+    buf_add(out, login, strnlen(login, LOGIN_MAX));
+    buf_add_char(out, ' ');
+    buf_add_number(out, (long)m->originator_uid, 1);
+    buf_add_char(out, ' ');
+    buf_add_number(out, (long)m->originator_gid, 1);
+    buf_add_cstr(out, "\n<");
+    buf_add_cstr(out, one_line(a, m->sender));
+    buf_add_cstr(out, ">\n");
+    buf_add_number(out, m->received.tv_sec, 1);
+    buf_add_char(out, ' ');
+    buf_add_number(out, m->warning_count, 1);
+    buf_add_char(out, '\n');
 }
 
 void spool_header_print(struct buf *out, const struct message *m)
 {
     struct arena *a = arena_new("spool header");
-    const char *login = m->originator_login == NULL ? "" : m->originator_login;
 
-    buf_printf(out, "%s-H\n%.63s %ld %ld\n<%s>\n%lld %u\n", m->id, one_line(a, login),
-               (long)m->originator_uid, (long)m->originator_gid, one_line(a, m->sender),
-               (long long)m->received.tv_sec, m->warning_count);
+    print_top(out, a, m);
     for (size_t i = 0; i < spool_field_count; i++)
         print_field(out, a, m, &spool_fields[i]);
     spool_tree_print(out, m->nonrecipients);
-    buf_printf(out, "%zu\n", m->recipient_count);
+    buf_add_number(out, (long long)m->recipient_count, 1);
+    buf_add_char(out, '\n');
     for (size_t i = 0; i < m->recipient_count; i++)
         print_recipient(out, a, &m->recipients[i]);
     print_headers(out, m);

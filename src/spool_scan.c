@@ -22,16 +22,66 @@ struct spool_entries {
     size_t count, room;
 };
 
-/* One walk over input and its split directories. */
+static const char subs[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/* A folder when it was read. A later change shows in its time, unless it was changed in the last moment before. */
+struct folder {
+    struct timespec changed;
+    bool settled;
+};
+
+struct spool_extras {
+    struct spool_entries data, journals, temps; /* temps: id is what stands behind "hdr." */
+    struct folder folders[sizeof(subs)];        /* input, and one for each of subs */
+};
+
+/* One walk over input or msglog and its split directories. */
 struct walk {
     struct exim *exim;
     struct arena *arena;
     struct err *err;
     const char *top; /* of the spool: input or msglog */
     void (*visit)(struct walk *w, int dirfd, const char *name, char sub);
-    struct spool_entries messages, journals;
+    struct spool_entries messages;
+    struct spool_extras *extras;
+    bool all; /* extras are wanted, not only journals */
     struct hash *known; /* messages that have an envelope, when files without one are looked for */
 };
+
+static size_t folder_index(char sub)
+{
+    return sub == '\0' ? 0 : (size_t)(strchr(subs, sub) - subs) + 1;
+}
+
+static void note_folder(struct walk *w, int fd, char sub)
+{
+    enum { TICKS_MS = 100, SECONDS_MS = 2000 }; /* some file systems keep whole seconds only */
+    struct timespec now = tod_now();
+    struct stat st;
+
+    if (!w->all || fstat(fd, &st) != 0)
+        return;
+    int64_t ms = (now.tv_sec - st.st_mtim.tv_sec) * 1000 + (now.tv_nsec - st.st_mtim.tv_nsec) / 1000000;
+    w->extras->folders[folder_index(sub)] = (struct folder){
+        st.st_mtim, ms >= (st.st_mtim.tv_nsec == 0 ? SECONDS_MS : TICKS_MS) };
+}
+
+bool spool_has_no_journal(const struct exim *e, const char *near)
+{
+    const struct spool_extras *x = e->spool_scan;
+    size_t top = strlen(spool_input) + 1; /* "input/x/id-H" or "input/id-H" */
+    struct stat st;
+
+    if (x == NULL || x->journals.count > 0)
+        return false;
+    bool split = near[top + 1] == '/';
+    char path[sizeof("input/x")] = "input";
+    if (split)
+        memcpy(path, near, top + 1);
+    const struct folder *f = &x->folders[folder_index(split ? near[top] : '\0')];
+    return f->settled && fstatat(*e->spool_fd, path, &st, 0) == 0 && st.st_mtim.tv_sec == f->changed.tv_sec &&
+           st.st_mtim.tv_nsec == f->changed.tv_nsec;
+}
 
 static bool walk_dir(struct walk *w, const char *path, char sub)
 {
@@ -40,6 +90,7 @@ static bool walk_dir(struct walk *w, const char *path, char sub)
 
     if (d == NULL)
         return errno == ENOENT || err_sys(w->err, w->arena, errno, "cannot read %s", path);
+    note_folder(w, dirfd(d), sub);
     while (errno = 0, (entry = readdir(d)) != NULL)
         if (entry->d_name[0] != '.')
             w->visit(w, dirfd(d), entry->d_name, sub);
@@ -50,7 +101,6 @@ static bool walk_dir(struct walk *w, const char *path, char sub)
 
 static bool walk_all(struct walk *w)
 {
-    static const char subs[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     const char *top = arena_printf(w->arena, "%s/%s", w->exim->config->spool_directory, w->top);
     bool ok = walk_dir(w, top, '\0');
 
@@ -79,40 +129,53 @@ static void add_entry(struct walk *w, struct spool_entries *to, const char *id, 
     }
     struct spool_entry *entry = &to->list[to->count++];
     *entry = (struct spool_entry){ .subdir = sub };
-    memcpy(entry->id, id, sizeof(entry->id));
+    memcpy(entry->id, id, strlen(id) + 1);
 }
 
 static void collect(struct walk *w, int dirfd, const char *name, char sub)
 {
+    static const char temp[] = "hdr.";
     char id[17];
 
     (void)dirfd;
     if (is_file_of_message(name, "-H", id))
         add_entry(w, &w->messages, id, sub);
     else if (is_file_of_message(name, "-J", id))
-        add_entry(w, &w->journals, id, sub);
+        add_entry(w, &w->extras->journals, id, sub);
+    else if (!w->all)
+        return;
+    else if (is_file_of_message(name, "-D", id))
+        add_entry(w, &w->extras->data, id, sub);
+    else if (cstr_starts(name, temp) && strlen(name) < sizeof(id) + strlen(temp))
+        add_entry(w, &w->extras->temps, name + strlen(temp), sub);
 }
 
 /* Few have one; in a queue at rest none has. */
 static void mark_journals(struct walk *w)
 {
-    struct hash *ids = w->journals.count == 0 ? NULL : hash_new(w->arena, false);
+    const struct spool_entries *journals = &w->extras->journals;
+    struct hash *ids = journals->count == 0 ? NULL : hash_new(w->arena, false);
 
-    for (size_t i = 0; i < w->journals.count; i++)
-        (void)hash_put(ids, w->journals.list[i].id, &w->journals.list[i]);
+    for (size_t i = 0; i < journals->count; i++)
+        (void)hash_put(ids, journals->list[i].id, &journals->list[i]);
     for (size_t i = 0; ids != NULL && i < w->messages.count; i++)
         w->messages.list[i].journal = hash_find(ids, w->messages.list[i].id) != NULL;
 }
 
-bool spool_scan(struct exim *e, struct arena *a, struct spool_entry **out, size_t *count, struct err *err)
+bool spool_scan(struct exim *e, struct arena *a, struct spool_entry **out, size_t *count,
+                const struct spool_extras **extras, struct err *err)
 {
-    struct walk w = { .exim = e, .arena = a, .err = err, .top = spool_input, .visit = collect };
+    struct walk w = { .exim = e, .arena = a, .err = err, .top = spool_input, .visit = collect,
+                      .all = extras != NULL };
 
+    w.extras = arena_new_obj(a, struct spool_extras);
     if (!walk_all(&w))
         return false;
     mark_journals(&w);
     *out = w.messages.list;
     *count = w.messages.count;
+    if (extras != NULL)
+        *extras = w.extras;
     return true;
 }
 
@@ -143,14 +206,14 @@ static bool is_old(int dirfd, const char *name)
 }
 
 /* Somebody may be receiving it, or delivering a message that had an envelope a moment ago. */
-static void remove_unlocked(int dirfd, const char *name)
+static void remove_unlocked(const char *path)
 {
-    int fd = openat(dirfd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    int fd = fd_open(path, O_RDWR | O_NOFOLLOW, 0);
 
     if (fd < 0)
         return;
     if (fd_lock(fd, true, false))
-        (void)unlinkat(dirfd, name, 0);
+        (void)unlink(path);
     (void)fd_close(fd);
 }
 
@@ -161,19 +224,32 @@ static bool has_envelope(const struct walk *w, const char *id)
            spool_find(w->arena, w->exim, spool_input, id, "-H") != NULL || errno != ENOENT;
 }
 
-static void sweep(struct walk *w, int dirfd, const char *name, char sub)
+static const char *extra_path(const struct walk *w, const char *prefix, const struct spool_entry *x, const char *suffix)
 {
-    char id[17];
+    const char sub[] = { x->subdir == '\0' ? '.' : x->subdir, '\0' };
 
-    (void)sub;
-    if (cstr_starts(name, "hdr.") && is_old(dirfd, name)) {
-        (void)unlinkat(dirfd, name, 0);
-        return;
+    return arena_printf(w->arena, "%s/%s/%s/%s%s%s", w->exim->config->spool_directory, spool_input, sub, prefix, x->id,
+                        suffix);
+}
+
+static void sweep(const struct walk *w, const struct spool_entries *files, const char *suffix)
+{
+    for (size_t i = 0; i < files->count; i++) {
+        const struct spool_entry *x = &files->list[i];
+
+        if (!has_envelope(w, x->id) && is_old(AT_FDCWD, extra_path(w, "", x, suffix)))
+            remove_unlocked(extra_path(w, "", x, suffix));
     }
-    if (!is_file_of_message(name, "-D", id) && !is_file_of_message(name, "-J", id))
-        return;
-    if (!has_envelope(w, id) && is_old(dirfd, name))
-        remove_unlocked(dirfd, name);
+}
+
+static void sweep_temps(const struct walk *w, const struct spool_entries *files)
+{
+    for (size_t i = 0; i < files->count; i++) {
+        const char *path = extra_path(w, "hdr.", &files->list[i], "");
+
+        if (is_old(AT_FDCWD, path))
+            (void)unlink(path);
+    }
 }
 
 static void sweep_msglog(struct walk *w, int dirfd, const char *name, char sub)
@@ -184,22 +260,19 @@ static void sweep_msglog(struct walk *w, int dirfd, const char *name, char sub)
         (void)unlinkat(dirfd, name, 0);
 }
 
-void spool_clean(struct exim *e)
+void spool_clean(struct exim *e, const struct spool_entry *list, size_t count, const struct spool_extras *extras)
 {
     struct arena *a = arena_new("spool clean");
-    struct spool_entry *list;
-    size_t count;
-    struct err err = { 0 };
+    struct hash *known = hash_new(a, false);
+    struct walk w = { .exim = e, .arena = a, .top = spool_msglogs, .visit = sweep_msglog, .known = known };
 
-    if (spool_scan(e, a, &list, &count, &err)) { /* whoever scans the queue says why it cannot */
-        struct hash *known = hash_new(a, false);
-        for (size_t i = 0; i < count; i++)
-            (void)hash_put(known, list[i].id, &list[i]);
-        struct walk input = { .exim = e, .arena = a, .top = spool_input, .visit = sweep, .known = known };
-        struct walk msglog = { .exim = e, .arena = a, .top = spool_msglogs, .visit = sweep_msglog, .known = known };
-        bool ok = walk_all(&input) && walk_all(&msglog);
-        (void)ok;
-    }
+    for (size_t i = 0; i < count; i++)
+        (void)hash_put(known, list[i].id, (void *)(size_t)&list[i]);
+    sweep(&w, &extras->data, "-D");
+    sweep(&w, &extras->journals, "-J");
+    sweep_temps(&w, &extras->temps);
+    bool ok = walk_all(&w);
+    (void)ok; /* what could not be read is looked at in the next run */
     arena_destroy(&a);
 }
 

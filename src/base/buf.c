@@ -83,6 +83,18 @@ void buf_add_char(struct buf *b, char c)
     }
 }
 
+void buf_add_number(struct buf *b, long long v, unsigned digits)
+{
+    char text[24], *end = text + sizeof(text), *p = end;
+    unsigned long long left = v < 0 ? -(unsigned long long)v : (unsigned long long)v;
+
+    for (; left > 0 || p == end || (size_t)(end - p) < digits; left /= 10)
+        *--p = (char)('0' + left % 10);
+    if (v < 0)
+        *--p = '-';
+    buf_add(b, p, (size_t)(end - p));
+}
+
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
     size_t room = b->cap - b->len;

@@ -202,14 +202,19 @@ int fd_close(int fd)
     return rc < 0 && errno == EINTR ? 0 : rc; /* Linux has closed it all the same */
 }
 
-int fd_open(const char *path, int flags, mode_t mode)
+int fd_openat(int dir, const char *path, int flags, mode_t mode)
 {
     int fd;
 
     do
-        fd = open(path, flags | O_CLOEXEC, mode);
+        fd = openat(dir, path, flags | O_CLOEXEC, mode);
     while (fd < 0 && errno == EINTR);
     return fd;
+}
+
+int fd_open(const char *path, int flags, mode_t mode)
+{
+    return fd_openat(AT_FDCWD, path, flags, mode);
 }
 
 bool fd_sync(int fd)

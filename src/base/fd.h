@@ -27,6 +27,7 @@ bool fd_slurp(struct arena *a, int fd, size_t max, struct str *out) MUST_USE;
 bool file_slurp(struct arena *a, const char *path, size_t max, struct str *out) MUST_USE;
 int fd_close(int fd);
 int fd_open(const char *path, int flags, mode_t mode); /* adds O_CLOEXEC */
+int fd_openat(int dir, const char *path, int flags, mode_t mode);
 bool fd_sync(int fd) MUST_USE;
 bool fd_sync_data(int fd) MUST_USE;                    /* fdatasync: enough when only bytes were added */
 void fd_sync_begin(int fd); /* the disk may begin with what fd_sync will wait for: a hint */

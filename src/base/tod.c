@@ -294,15 +294,17 @@ void msgid_new(struct msgid_clock *c, int localhost_number, char *out)
     out[MSGID_LEN] = '\0';
 }
 
+static bool all_alnum(const char *s, size_t n)
+{
+    while (n > 0 && is_alnum(*s))
+        s++, n--;
+    return n == 0;
+}
+
 bool msgid_valid(const char *s)
 {
-    for (int i = 0; i < MSGID_LEN; i++) {
-        bool hyphen = i == 6 || i == 13;
-
-        if (hyphen ? s[i] != '-' : !is_alnum(s[i]))
-            return false;
-    }
-    return s[MSGID_LEN] == '\0';
+    return all_alnum(s, 6) && s[6] == '-' && all_alnum(s + 7, 6) && s[13] == '-' && all_alnum(s + 14, 2) &&
+           s[MSGID_LEN] == '\0';
 }
 
 time_t msgid_time(const char *id)

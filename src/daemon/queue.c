@@ -235,7 +235,7 @@ static void begin(struct queue_role *q)
     q->control = daemon_control_open(q->exim, &err);
     if (q->control < 0)
         log_write(q->exim->log, LOG_MAIN | LOG_PANIC, NULL, "%s", err.msg);
-    bool known = queue_runs_take_stock(q, a, &list, &count);
+    bool known = queue_runs_take_stock(q, a, &list, &count, NULL);
     (void)known; /* logged; the next run tries again */
     arena_destroy(&a);
 }

@@ -19,6 +19,7 @@ struct exim;
 struct queue_pool;
 struct queue_select;
 struct spool_entry;
+struct spool_extras;
 
 enum {
     QUEUE_GROW_MS = 50,     /* somebody waits this long: one more than the processors ask for */
@@ -66,8 +67,9 @@ bool queue_line_hand_out(struct queue_role *q, struct queue_entry *m, unsigned f
 void queue_line_serve(struct queue_role *q);
 
 /* ---- queue_runs.c ---- */
-/* What others put into the spool or took out of it comes to light here. False: logged. */
-bool queue_runs_take_stock(struct queue_role *q, struct arena *a, struct spool_entry **list, size_t *count);
+/* What others put into the spool or took out of it comes to light here. As spool_scan; false: logged. */
+bool queue_runs_take_stock(struct queue_role *q, struct arena *a, struct spool_entry **list, size_t *count,
+                           const struct spool_extras **extras);
 void queue_runs_start(struct queue_role *q);
 void queue_runs_serve(struct queue_role *q);
 bool queue_runs_end_if_done(struct queue_role *q); /* true: it goes on with its second pass */

@@ -88,12 +88,13 @@ bool queue_runs_end_if_done(struct queue_role *q)
     return false;
 }
 bool queue_runs_take_stock(struct queue_role *q, struct arena *a,
-                           struct spool_entry **list, size_t *count)
+                           struct spool_entry **list, size_t *count,
+                           const struct spool_extras **extras)
 {
     struct err err = { 0 };
     struct queue_entry *m;
 
-    if (!spool_scan(q->exim, a, list, count, &err)) {
+    if (!spool_scan(q->exim, a, list, count, extras, &err)) {
         log_write(q->exim->log, LOG_MAIN | LOG_PANIC, NULL, "queue: %s", err.msg);
         return false;
     }
@@ -109,21 +110,22 @@ bool queue_runs_take_stock(struct queue_role *q, struct arena *a,
 void queue_runs_start(struct queue_role *q)
 {
     struct queue_span *r = &q->run;
+    const struct spool_extras *extras;
     struct err err = { 0 };
 
     q->next_run_ms += q->daemon->options->queue_interval * 1000;
     if (r->arena != NULL)
         return; /* the last one is still busy with the same messages */
     struct arena *a = arena_new("queue run");
-    spool_clean(q->exim);
     if (!spool_recover(q->exim, &err)) /* the log of a daemon whose last process ended late */
         log_write(q->exim->log, LOG_MAIN | LOG_PANIC, NULL, "queue: %s", err.msg);
     r->select = queue_select_new(a, q->exim, run_options(q));
-    if (r->select == NULL || !queue_runs_take_stock(q, a, &r->list, &r->count)) {
+    if (r->select == NULL || !queue_runs_take_stock(q, a, &r->list, &r->count, &extras)) {
         r->count = 0;
         arena_destroy(&a);
         return;
     }
+    spool_clean(q->exim, r->list, r->count, extras);
     r->arena = a;
     r->detail = queue_run_detail(a, run_options(q));
     queue_order(q->exim, r->list, r->count);

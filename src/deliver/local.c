@@ -399,9 +399,10 @@ static void deliver_one(struct delivery *d, struct line *l, struct address *batc
 
 void deliver_local_all(struct delivery *d)
 {
-    struct line *l = arena_new_obj(d->arena, struct line);
-
     drop_not_due(d);
+    if (d->addr_local == NULL)
+        return;
+    struct line *l = arena_new_obj(d->arena, struct line);
     while (d->addr_local != NULL)
         deliver_one(d, l, take_batch(d));
     settle_until(d, l, 0);

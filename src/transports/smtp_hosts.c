@@ -277,16 +277,17 @@ static bool try_host(struct walk *w, struct host *h)
     *copy = *h;
     struct smtp_attempt at = new_attempt(w, copy);
 
-    if (!smtp_policy_read(&at)) {
-        apply_to_all(w, &at);
-        return true;
-    }
+    bool known = smtp_policy_port(&at);
     copy->port = at.port;
-    if (!is_due(w, &at)) {
+    if (known && !is_due(w, &at)) {
         h->status = copy->status;
         return false;
     }
     h->status = copy->status;
+    if (!known || !smtp_policy_read(&at)) {
+        apply_to_all(w, &at);
+        return true;
+    }
     bool serialized = false;
 
     if (!smtp_wait_serialize(&at, &serialized)) {

@@ -128,6 +128,8 @@ const char *smtp_fault_event(struct smtp_attempt *at, const char *name, const ch
 bool smtp_policy_in(struct smtp_attempt *at, const char *option, const struct match_list *l, bool *in);
 /* NULL in *out when unset or failed by force. False with the fault set. */
 bool smtp_policy_expand(struct smtp_attempt *at, const char *option, const struct expr *e, const char **out);
+/* What the retry times of the host are kept by; all the rest is for one that is tried. */
+bool smtp_policy_port(struct smtp_attempt *at);
 /* Port, interface and everything about TLS. */
 bool smtp_policy_read(struct smtp_attempt *at);
 /* Empty: the connection is for this message alone. */

@@ -64,7 +64,7 @@ static bool expand_set(struct smtp_attempt *at, const char *option, const struct
     return true;
 }
 
-static bool read_port(struct smtp_attempt *at)
+bool smtp_policy_port(struct smtp_attempt *at)
 {
     static const char *const defaults[] = { "smtp", "lmtp", "smtps" };
     const char *text;
@@ -192,7 +192,7 @@ static bool read_tls(struct smtp_attempt *at)
 
 bool smtp_policy_read(struct smtp_attempt *at)
 {
-    return read_port(at) && read_interface(at) && read_tls(at) && smtp_proxy_read(at);
+    return (at->port != 0 || smtp_policy_port(at)) && read_interface(at) && read_tls(at) && smtp_proxy_read(at);
 }
 
 static void add(struct buf *b, const char *s)

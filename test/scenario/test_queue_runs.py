@@ -88,6 +88,19 @@ def test_a_message_that_is_not_due_is_named_in_each_run_of_the_daemon(site):
     assert re.search(r"== a@away.test R=away T=out defer .-53.: retry time not reached for any host", e.mainlog())
 
 
+@pytest.mark.parametrize("selected", [True, False])
+def test_the_message_log_names_a_retry_time_only_when_the_message_is_new(site, selected):
+    """As Exim 4.96 writes it: the selector is about the main log."""
+    e = site(CONFIG if selected else CONFIG.replace("+arguments", "-retry_defer"), main="", sink=9)
+    e.run("-odf", "a@away.test", input="Subject: 1\n\nx\n")
+    e.run("-odf", "b@away.test", input="Subject: 2\n\nx\n")
+    e.run("-q")
+    notes = {re.search(r"\b([ab])@away", p.read_text())[1]: p.read_text() for p in (e.dir / "spool" / "msglog").iterdir()}
+    assert "retry time not reached" not in notes["a"]
+    assert notes["b"].count("retry time not reached for any host") == 1
+    assert e.mainlog().count("retry time not reached") == (3 if selected else 0)
+
+
 def test_a_run_that_finds_nothing_due_does_not_rewrite_the_envelope(site):
     e = site(CONFIG, main="", sink=9)
     e.run("-odf", "a@away.test", "joe@here.test", input="Subject: 1\n\nx\n")

@@ -1,6 +1,8 @@
 /* link: base */
 #include "base/buf.h"
 
+#include <limits.h>
+
 #include "unit.h"
 
 static void appends_in_every_way(void **state)
@@ -50,6 +52,21 @@ static void grows_to_megabytes(void **state)
     assert_int_equal(b.p[299999], 'a' + 299999 % 26);
     assert_int_equal(b.p[500000 - 1], '9');
     assert_false(b.full);
+}
+
+static void numbers_are_printed_as_printf_does(void **state)
+{
+    static const long long values[] = { 0, 1, 9, 10, 12345, -1, -120, LLONG_MAX, LLONG_MIN };
+    struct buf b = buf_init(*state, 1000), want = buf_init(*state, 1000);
+
+    for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+        buf_add_number(&b, values[i], 1);
+        buf_printf(&want, "%lld", values[i]);
+    }
+    buf_add_number(&b, 42, 6);
+    buf_add_number(&b, 1234, 3);
+    buf_printf(&want, "%06d%03d", 42, 1234);
+    assert_string_equal(buf_cstr(&b), buf_cstr(&want));
 }
 
 static void stops_at_the_ceiling_and_says_so(void **state)
@@ -104,6 +121,7 @@ int main(void)
         UNIT_TEST(appends_in_every_way),
         UNIT_TEST(an_untouched_buffer_has_an_empty_view),
         UNIT_TEST(grows_to_megabytes),
+        UNIT_TEST(numbers_are_printed_as_printf_does),
         UNIT_TEST(stops_at_the_ceiling_and_says_so),
         UNIT_TEST(characters_stop_at_the_ceiling_too),
         UNIT_TEST(room_can_be_reserved_and_filled),

@@ -1,4 +1,4 @@
-/* link: base spool message header parse parse_rfc2047 parse_text queue queue_list queue_notify queue_run queue_select queue_pool queue_index spool_in spool_out spool_tree spool_fields spool_file spool_write spool_scan spool_rest spool_wal spool_wal_read ipc priv priv_broker regex */
+/* link: base spool message header parse parse_rfc2047 parse_text queue queue_list queue_notify queue_run queue_crew queue_worker queue_select queue_pool queue_index spool_in spool_out spool_tree spool_fields spool_file spool_write spool_scan spool_rest spool_wal spool_wal_read ipc priv priv_broker regex */
 #include "queue.h"
 
 #include <fcntl.h>
@@ -294,13 +294,30 @@ static void the_listing_is_that_of_exim(void **state)
                         "      1xV2aW-0002qH-2W\n    *** spool read error: No such file or directory ***\n\n");
 }
 
+/* Those named are shown one after another, all of them by several processes. */
+static void a_long_list_is_in_order_whoever_makes_it(void **state)
+{
+    enum { MANY = 1200 };
+    struct place *p = *state;
+    static const char *ids[MANY];
+
+    for (int i = 0; i < MANY; i++)
+        ids[i] = put(p, arena_printf(p->arena, "s%d@a.test", i), i % 7 == 0 ? two : one, "stays");
+    capture(p);
+    assert_int_equal(queue_list(&p->exim, 0, ids, MANY), 0);
+    const char *one_by_one = captured(p);
+    capture(p);
+    assert_int_equal(queue_list(&p->exim, 0, NULL, 0), 0);
+    assert_string_equal(captured(p), one_by_one);
+}
+
 static size_t left(struct place *p)
 {
     struct spool_entry *list;
     size_t count = 99;
     struct err err = { 0 };
 
-    assert_true(spool_scan(&p->exim, p->arena, &list, &count, &err));
+    assert_true(spool_scan(&p->exim, p->arena, &list, &count, NULL, &err));
     return count;
 }
 
@@ -429,6 +446,7 @@ int main(int argc, char **argv)
         PLACE_TEST(only_the_owner_and_admins_remove),
         PLACE_TEST(damaged_messages_can_be_removed),
         PLACE_TEST(the_listing_is_that_of_exim),
+        PLACE_TEST(a_long_list_is_in_order_whoever_makes_it),
         PLACE_TEST(a_run_tries_every_message),
         PLACE_TEST(a_crash_costs_only_its_own_message),
         PLACE_TEST(runs_can_be_limited),

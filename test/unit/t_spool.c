@@ -356,7 +356,7 @@ static void a_message_lives_through_its_life(void **state)
     assert_true(spool_prepare(&p->exim, &err));
     commit(p, "hello", id);
     assert_int_equal(files_in(p, "input"), 2);
-    assert_true(spool_scan(&p->exim, p->arena, &list, &count, &err));
+    assert_true(spool_scan(&p->exim, p->arena, &list, &count, NULL, &err));
     assert_int_equal(count, 1);
     assert_string_equal(list[0].id, id);
 
@@ -408,7 +408,7 @@ static void both_forms_of_directories_are_found(void **state)
     for (int i = 0; i < 2; i++) {
         struct message *m;
 
-        assert_true(spool_scan(&p->exim, p->arena, &list, &count, &err));
+        assert_true(spool_scan(&p->exim, p->arena, &list, &count, NULL, &err));
         assert_int_equal(count, 2);
         assert_int_equal(spool_load(&p->exim, flat, 0, &m, &err), SPOOL_OK);
         assert_true(spool_update(&p->exim, m, &err));
@@ -433,7 +433,7 @@ static void entries_of_a_scan_are_read_in_their_place(void **state)
 
     assert_true(spool_prepare(&p->exim, &err));
     commit(p, "hello", id);
-    assert_true(spool_scan(&p->exim, p->arena, &list, &count, &err));
+    assert_true(spool_scan(&p->exim, p->arena, &list, &count, NULL, &err));
     assert_int_equal(count, 1);
     assert_false(list[0].journal);
     assert_int_equal(spool_peek_entry(&p->exim, &list[0], p->arena, &seen, &err), SPOOL_OK);
@@ -443,7 +443,7 @@ static void entries_of_a_scan_are_read_in_their_place(void **state)
     assert_int_equal(spool_load(&p->exim, id, 0, &m, &err), SPOOL_OK);
     assert_true(spool_journal(&p->exim, m, done, 1, &err));
     message_free(&m);
-    assert_true(spool_scan(&p->exim, p->arena, &list, &count, &err));
+    assert_true(spool_scan(&p->exim, p->arena, &list, &count, NULL, &err));
     assert_true(list[0].journal);
     assert_int_equal(spool_peek_entry(&p->exim, &list[0], p->arena, &seen, &err), SPOOL_OK);
     assert_true(message_is_nonrecipient(&seen, "r@b"));
@@ -603,6 +603,17 @@ static void a_failed_commit_leaves_nothing(void **state)
     message_free(&m);
 }
 
+static void clean(struct place *p)
+{
+    const struct spool_extras *extras;
+    struct spool_entry *list;
+    size_t count;
+    struct err err = { 0 };
+
+    assert_true(spool_scan(&p->exim, p->arena, &list, &count, &extras, &err));
+    spool_clean(&p->exim, list, count, extras);
+}
+
 static void orphans_are_swept_when_old(void **state)
 {
     struct place *p = *state;
@@ -616,7 +627,7 @@ static void orphans_are_swept_when_old(void **state)
     put_file(p, "1xV2aW-0002qH-2X", "-J", "x");
     put_file(p, "hdr.", "1xV2aW-0002qH-2X", "x");
     put_file(p, "foreign", "", "x");
-    spool_clean(&p->exim);
+    clean(p);
     assert_int_equal(files_in(p, "input"), 6);
     static const char *const names[] = { "1xV2aW-0002qH-2W-D", "1xV2aW-0002qH-2X-J",
                                          "hdr.1xV2aW-0002qH-2X", "foreign" };
@@ -626,8 +637,51 @@ static void orphans_are_swept_when_old(void **state)
     }
     (void)snprintf(path, sizeof(path), "%s/input/%s-D", p->dir, id);
     assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
-    spool_clean(&p->exim);
+    clean(p);
     assert_int_equal(files_in(p, "input"), 3);
+}
+
+static bool has_it(struct place *p, const char *id)
+{
+    struct message *m;
+    struct err err = { 0 };
+
+    assert_int_equal(spool_load(&p->exim, id, 0, &m, &err), SPOOL_OK);
+    bool yes = message_is_nonrecipient(m, "x@y.test");
+    message_free(&m);
+    return yes;
+}
+
+static void a_journal_younger_than_the_scan_is_seen(void **state)
+{
+    struct place *p = *state;
+    struct timespec old[2] = { { 1000, 0 }, { 1000, 0 } };
+    const struct spool_extras *extras;
+    struct spool_entry *list;
+    size_t count;
+    struct err err = { 0 };
+    char id[17], input[128];
+
+    assert_true(spool_prepare(&p->exim, &err));
+    commit(p, "a", id);
+    (void)snprintf(input, sizeof(input), "%s/input", p->dir);
+    for (int settled = 0; settled < 2; settled++) {
+        struct arena *a = arena_new("near");
+        if (settled)
+            assert_int_equal(utimensat(AT_FDCWD, input, old, 0), 0);
+        assert_true(spool_scan(&p->exim, a, &list, &count, &extras, &err));
+        spool_stay_near(&p->exim, a, extras);
+        assert_false(has_it(p, id));
+        put_file(p, id, "-J", "x@y.test\n");
+        assert_true(has_it(p, id));
+        assert_int_equal(utimensat(AT_FDCWD, input, old, 0), 0); /* as if nothing had been put there */
+        assert_int_equal(has_it(p, id), !settled);
+        arena_destroy(&a);
+        assert_true(has_it(p, id));
+        (void)snprintf(input, sizeof(input), "%s/input/%s-J", p->dir, id);
+        assert_int_equal(unlink(input), 0);
+        (void)snprintf(input, sizeof(input), "%s/input", p->dir);
+    }
 }
 
 int main(void)
@@ -643,6 +697,7 @@ int main(void)
         UNIT_TEST(large_trees_keep_all_names_and_their_shape),
         UNIT_TEST(only_whole_lines_of_a_journal_count),
         PLACE_TEST(a_message_lives_through_its_life),
+        PLACE_TEST(a_journal_younger_than_the_scan_is_seen),
         PLACE_TEST(both_forms_of_directories_are_found),
         PLACE_TEST(entries_of_a_scan_are_read_in_their_place),
         PLACE_TEST(a_locked_message_is_left_alone),
