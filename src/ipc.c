@@ -117,7 +117,7 @@ static void put_agent(struct buf *b, const struct ipc_record *r)
     wire_put_u32(b, r->agent.uid);
     wire_put_u32(b, r->agent.gid);
     wire_put_cstr(b, r->agent.init_user);
-    put_bool(b, r->agent.shared);
+    wire_put_u8(b, r->agent.shared);
 }
 
 static void get_agent(struct wire_reader *w, struct arena *a, struct ipc_record *r)
@@ -125,7 +125,7 @@ static void get_agent(struct wire_reader *w, struct arena *a, struct ipc_record 
     r->agent.uid = wire_get_u32(w);
     r->agent.gid = wire_get_u32(w);
     r->agent.init_user = wire_get_cstr(w, a);
-    r->agent.shared = get_bool(w);
+    r->agent.shared = wire_get_u8(w);
     if (r->agent.init_user != NULL && strlen(r->agent.init_user) > IPC_USER_MAX)
         w->bad = true;
 }

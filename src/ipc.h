@@ -39,7 +39,7 @@ struct ipc_agent {
     uid_t uid;
     gid_t gid;
     const char *init_user; /* NULL: no supplementary groups */
-    bool shared;           /* an agent that others have links to will do */
+    uint8_t shared; /* one of so many will do, to which others have links, too; 0: one of its own */
 };
 struct ipc_answer {
     bool ok;

@@ -18,7 +18,7 @@
 
 /* The agents that further links can be given to. One whose links have all gone refuses more and ends; that
  * is noticed when it is tried. */
-enum { SHARED_MAX = 64, SHARED_PER_ID = 8 };
+enum { SHARED_MAX = 64, SHARED_PER_ID_MAX = 16 };
 
 struct shared {
     uid_t uid;
@@ -135,11 +135,11 @@ static bool hand_over(const struct shared *s, const struct ipc_agent *who, int l
     return ipc_send(s->control, &r, link);
 }
 
-static size_t find(const struct priv_agents *g, const struct ipc_agent *who, size_t found[SHARED_PER_ID])
+static size_t find(const struct priv_agents *g, const struct ipc_agent *who, size_t found[SHARED_PER_ID_MAX])
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < g->count && n < SHARED_PER_ID; i++)
+    for (size_t i = 0; i < g->count && n < SHARED_PER_ID_MAX; i++)
         if (g->list[i].uid == who->uid && g->list[i].gid == who->gid)
             found[n++] = i;
     return n;
@@ -148,10 +148,10 @@ static size_t find(const struct priv_agents *g, const struct ipc_agent *who, siz
 /* False: there are not enough of them yet. */
 static bool give_to_one(struct priv_agents *g, const struct ipc_agent *who, int link)
 {
-    size_t found[SHARED_PER_ID];
+    size_t found[SHARED_PER_ID_MAX], n;
 
-    while (find(g, who, found) == SHARED_PER_ID) {
-        size_t i = found[g->turn++ % SHARED_PER_ID];
+    while ((n = find(g, who, found)) == SHARED_PER_ID_MAX || n >= who->shared) {
+        size_t i = found[g->turn++ % n];
 
         if (hand_over(&g->list[i], who, link)) {
             answer(link, true, 0, "");
@@ -211,7 +211,7 @@ static void serve(struct exim *e, struct priv_agents *agents, const struct ipc_a
 {
     if (is_refused(e, who, link))
         return;
-    if (agents != NULL && who->shared && who->init_user == NULL)
+    if (agents != NULL && who->shared > 0 && who->init_user == NULL)
         start_shared(e, agents, who, link);
     else
         (void)start_agent(e, who, (const int[]){ link, -1 }, agents == NULL);

@@ -230,7 +230,7 @@ static void begin(struct queue_role *q)
     q->pool = queue_pool_new(q->arena, q->exim, WORKERS_MAX, queue_line_report, q);
     q->fds = arena_new_array(q->arena, struct pollfd,
                              FIXED_FDS + QUEUE_CLIENTS_MAX + WORKERS_MAX);
-    q->base_workers = (size_t)(cpus > 0 ? cpus : 1) * 2 + 2;
+    q->base_workers = (size_t)(cpus > 0 ? cpus : 1) * 4 + 2;
     q->next_run_ms = q->daemon->options->queue_interval > 0 ? tod_monotonic_ms() : -1;
     q->control = daemon_control_open(q->exim, &err);
     if (q->control < 0)

@@ -20,13 +20,15 @@
 #include "transports/capture.h"
 #include "transports/transport.h"
 
-/* Connections to agents, kept as long as this process lives: bounded, the oldest goes first. A shared agent
- * serves other processes too. What waits in the socket is bounded, so that sending never waits for an agent
- * that waits for us to read. */
-enum { LINKS_KEPT = AGENT_JOBS_MAX + 8, LINKS_PER_ID = 8, JOBS_PER_LINK = 8, WAITING_MAX = 64 * 1024 };
+/* Connections to agents, kept as long as this process lives: bounded, the oldest goes first. What waits in the
+ * socket is bounded, so that sending never waits for an agent that waits for us to read. */
+enum { LINKS_KEPT = 32, LINKS_PER_ID = 8, JOBS_PER_LINK = 8, WAITING_MAX = 64 * 1024 };
+/* So many agents of one identity are enough as long as nobody has many deliveries at once: the more each has to
+ * do, the more it does together. */
+enum { AGENTS_SHARED = 2 };
 struct link {
-    int fd; /* -1: free */
-    bool shared;
+    int fd;         /* -1: free */
+    uint8_t shared; /* the agent serves other processes, too; as in ipc_agent */
     size_t jobs, waiting; /* under way; bytes of them */
     uid_t uid;
     gid_t gid;
@@ -49,30 +51,36 @@ void agent_close_all(void)
     links_used = 0;
 }
 
+/* NULL: all are busy. */
 static struct link *link_slot(void)
 {
     for (size_t i = 0; i < links_used; i++)
         if (links[i].fd < 0 && links[i].jobs == 0)
             return &links[i];
-    if (links_used < LINKS_KEPT)
+    if (links_used < LINKS_KEPT) {
+        links[links_used].fd = -1;
         return &links[links_used++];
-    struct link *l;
-    do /* not all are busy: AGENT_JOBS_MAX is less */
-        l = &links[next_victim++ % LINKS_KEPT];
-    while (l->jobs > 0);
-    link_close(l);
-    return l;
+    }
+    for (size_t i = 0; i < LINKS_KEPT; i++) {
+        struct link *l = &links[next_victim++ % LINKS_KEPT];
+        if (l->jobs == 0) {
+            link_close(l);
+            return l;
+        }
+    }
+    return NULL;
 }
 
-static struct link *link_new(struct exim *e, const struct agent_id *who, bool shared, struct err *err)
+/* NULL without err: there is no room for it. */
+static struct link *link_new(struct exim *e, const struct agent_id *who, size_t shared, struct err *err)
 {
-    struct ipc_agent request = { who->uid, who->gid, who->init_user, shared };
-    int fd = priv_agent_connect(e, &request, err);
+    struct ipc_agent request = { who->uid, who->gid, who->init_user, (uint8_t)shared };
+    struct link *l = link_slot();
+    int fd = l == NULL ? -1 : priv_agent_connect(e, &request, err);
 
     if (fd < 0)
         return NULL;
-    struct link *l = link_slot();
-    *l = (struct link){ .fd = fd, .uid = who->uid, .gid = who->gid, .shared = shared };
+    *l = (struct link){ .fd = fd, .uid = who->uid, .gid = who->gid, .shared = request.shared };
     if (who->init_user != NULL) /* it has the groups of one user, and serves nobody else */
         l->uid = (uid_t)-1;
     return l;
@@ -83,13 +91,16 @@ static bool link_serves(const struct link *l, const struct agent_id *who)
     return l->fd >= 0 && l->uid == who->uid && l->gid == who->gid && who->init_user == NULL;
 }
 
-/* For one request, or a delivery that may take long: an agent with nothing to do. */
+/* For one request, or a delivery that may take long (`own`): an agent with nothing to do. */
 static struct link *link_get(struct exim *e, const struct agent_id *who, bool own, struct err *err)
 {
     for (size_t i = 0; i < links_used; i++)
-        if (link_serves(&links[i], who) && links[i].jobs == 0 && !(own && links[i].shared))
+        if (link_serves(&links[i], who) && links[i].jobs == 0 && !(own && links[i].shared > 0))
             return &links[i];
-    return link_new(e, who, !own, err);
+    struct link *l = link_new(e, who, own ? 0 : AGENTS_SHARED, err);
+    if (l == NULL && err->msg == NULL)
+        err_set(err, e->arena, "too many local deliveries are under way");
+    return l;
 }
 
 static bool has_room(const struct link *l)
@@ -97,7 +108,8 @@ static bool has_room(const struct link *l)
     return l->jobs < JOBS_PER_LINK && l->waiting < WAITING_MAX;
 }
 
-/* For one of many quick deliveries: the link with the fewest; NULL without err: all are full. */
+/* For one of many quick deliveries: the link with the fewest, and one more when that has enough to do. NULL
+ * without err: all are full. */
 static struct link *link_join(struct exim *e, const struct agent_id *who, struct err *err)
 {
     struct link *best = NULL;
@@ -105,14 +117,18 @@ static struct link *link_join(struct exim *e, const struct agent_id *who, struct
 
     for (size_t i = 0; i < links_used; i++) {
         struct link *l = &links[i];
-        if (!link_serves(l, who) || !l->shared)
+        if (!link_serves(l, who) || l->shared == 0)
             continue;
         n++;
         if (best == NULL || l->jobs < best->jobs)
             best = l;
     }
-    if (best == NULL || (best->jobs > 0 && n < LINKS_PER_ID))
-        return link_new(e, who, true, err);
+    if (best == NULL || (best->jobs >= JOBS_PER_LINK / 2 && n < LINKS_PER_ID)) {
+        struct link *l = link_new(e, who, n < AGENTS_SHARED ? AGENTS_SHARED : n + 1, err);
+        if (l != NULL || best == NULL)
+            return l;
+        *err = (struct err){ 0 }; /* those that there are will do */
+    }
     return has_room(best) ? best : NULL;
 }
 

@@ -9,8 +9,8 @@
 #include "unit.h"
 
 static const struct ipc_record samples[] = {
-    { .kind = IPC_AGENT, .agent = { 1000, 100, NULL, true } },
-    { .kind = IPC_AGENT, .agent = { 1000, 100, "joe", false } },
+    { .kind = IPC_AGENT, .agent = { 1000, 100, NULL, 2 } },
+    { .kind = IPC_AGENT, .agent = { 1000, 100, "joe", 0 } },
     { .kind = IPC_ANSWER, .answer = { false, 13, "no" } },
     { .kind = IPC_CONNECTION, .connection = { .client = { 4, { 1, 2, 3, 4 } }, .client_port = 65535,
                                               .local = { 6, { 1 } }, .tls_on_connect = true, .count = 7 } },
