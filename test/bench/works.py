@@ -215,16 +215,27 @@ def at_most(**limits):
     return lambda r: all(r["ours"][m] <= limit for m, limit in limits.items())
 
 
+def fast(r):
+    return times(3, "postfix")(r) and times(15, "exim")(r)
+
+
 def fast_and_lean(r):
-    return times(3, "postfix")(r) and times(15, "exim")(r) and r["ours"]["cpu"] <= 0.8
+    return fast(r) and r["ours"]["cpu"] <= 0.8
 
 
+def connections(count, each):
+    return f"{count} connection{'s' if count > 1 else ''}, {each} message{'s' if each > 1 else ''} each"
+
+
+LOADS = ((1, 1), (1, 100), (10, 1), (10, 10), (50, 1), (50, 10))
 NAMES = "host_lookup = *\n"  # the others always look it up, and ours behind PROXY
 ALL = [
-    *(Work(f"{what}-{c}-{m}", f"4 KB {how}, {c} connection{'s' if c > 1 else ''}, {m} message{'s' if m > 1 else ''} each",
-           function, "3 × Postfix, 15 × Exim, at most 0.8 ms CPU", {"connections": c, "each": m}, reached=fast_and_lean)
-      for what, how, function in (("local", "to a Maildir", local), ("relay", "relayed", relay))
-      for c, m in ((1, 1), (1, 100), (10, 1), (10, 10), (50, 1), (50, 10))),
+    *(Work(f"local-{c}-{m}", f"4 KB to a Maildir, {connections(c, m)}", local,
+           "3 × Postfix, 15 × Exim, at most 0.8 ms CPU", {"connections": c, "each": m}, reached=fast_and_lean)
+      for c, m in LOADS),
+    *(Work(f"relay-{c}-{m}", f"4 KB relayed, {connections(c, m)}", relay, "3 × Postfix, 15 × Exim",
+           {"connections": c, "each": m}, only=("ours", "postfix", "exim"), reached=fast)  # OpenSMTPD rests: 14 a second
+      for c, m in LOADS),
     Work("connect", "connections, banner to QUIT", connect, "more than OpenSMTPD", {"proxy": False},
          reached=times(1, "opensmtpd")),
     Work("connect-names", "the same, client's name looked up", connect, "more than OpenSMTPD", {"proxy": False},
