@@ -43,6 +43,7 @@ struct pending { /* owes a PROXY header */
     struct watch watch;
     int fd;
     uint16_t port, listener;
+    bool watched; /* by epoll: its header did not come with it */
     struct ip peer;
     int64_t deadline;
     struct pending *next, *prev; /* in the order of their deadlines */

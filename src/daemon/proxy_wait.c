@@ -73,7 +73,8 @@ static void take_out(struct acceptor *ac, struct pending *p)
     *(p->prev == NULL ? &l->first : &p->prev->next) = p->next;
     *(p->next == NULL ? &l->last : &p->next->prev) = p->prev;
     l->count--;
-    (void)epoll_ctl(ac->epoll, EPOLL_CTL_DEL, p->fd, NULL);
+    if (p->watched)
+        (void)epoll_ctl(ac->epoll, EPOLL_CTL_DEL, p->fd, NULL);
     p->fd = -1;
     p->prev = NULL;
     p->next = l->free;
@@ -223,11 +224,12 @@ void acceptor_await_header(struct acceptor *ac, const struct arrival *in)
     struct pending *p = add(ac, in);
     struct epoll_event ev = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = p };
 
-    if (epoll_ctl(ac->epoll, EPOLL_CTL_ADD, in->fd, &ev) < 0) {
-        fail(ac, p, 0, proxy_reason_text(PROXY_REASON_RESOURCES));
-        return;
-    }
     look(ac, p, false); /* most proxies send it at once */
+    if (p->fd < 0)
+        return;
+    p->watched = epoll_ctl(ac->epoll, EPOLL_CTL_ADD, in->fd, &ev) == 0;
+    if (!p->watched)
+        fail(ac, p, 0, proxy_reason_text(PROXY_REASON_RESOURCES));
 }
 
 /* ---- time and the end ---- */

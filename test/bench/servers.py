@@ -46,6 +46,7 @@ class Server:
     name = title = ""
     program = []
     end_signal = signal.SIGTERM
+    has_queue = False  # filled by a work
 
     def __init__(self, folder, sink, tls=None, idle=False, extra=""):
         self.dir, self.sink, self.tls, self.idle, self.extra = Path(folder) / self.name, sink, tls, idle, extra
