@@ -150,13 +150,13 @@ enum { NOBODY = 65534 };
  * up otherwise, as a name that does not exist is asked of every service there is. */
 static bool configured_exim(struct config *c)
 {
-    enum { UNSET = (gid_t)-1 };
+    const gid_t unset = (gid_t)-1;
     uid_t uid;
 
-    c->exim_gid = (gid_t)UNSET;
+    c->exim_gid = unset;
     if (!owner_user(c->main.exim_user, &c->exim_uid, &c->exim_gid))
         return false;
-    if (c->exim_gid == (gid_t)UNSET && !owner_exim(&uid, &c->exim_gid))
+    if (c->exim_gid == unset && !owner_exim(&uid, &c->exim_gid))
         c->exim_gid = NOBODY;
     return true;
 }
