@@ -98,7 +98,10 @@ const char *append_dotlock(struct append *ap);
 void append_dotunlock(const char *name);
 /* 1 locked, 0 busy (try again after closing the file), -1 error: result set. */
 int append_lock_fd(struct append *ap, int fd);
-int append_lock_tries(const struct appendfile *t);
+/* When the last try to lock is due (tod_monotonic_ms): lock_retries tries take lock_interval each, or as long as they
+   may block. append_lock_wait waits a little for the next; false: it is past. */
+int64_t append_lock_deadline(const struct appendfile *t);
+bool append_lock_wait(int64_t deadline);
 
 /* ---- appendfile_dir.c, appendfile_maildir.c ---- */
 void append_to_directory(struct append *ap); /* but not to a Maildir */

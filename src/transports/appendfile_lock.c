@@ -15,6 +15,37 @@
 #include "expand.h"
 #include "transports/appendfile_int.h"
 
+enum { LOOK_MS = 5, LOOK_MORE_MS = 40 };
+
+/* ---- waiting for a turn ---- */
+
+int64_t append_lock_deadline(const struct appendfile *t)
+{
+    long tries = t->lock_retries > 0 ? t->lock_retries : 1;
+    long last = t->lock_interval; /* the last try may block */
+
+    if (last < t->lock_fcntl_timeout)
+        last = t->lock_fcntl_timeout;
+    if (last < t->lock_flock_timeout)
+        last = t->lock_flock_timeout;
+    return tod_monotonic_ms() + (tries * t->lock_interval - last) * 1000;
+}
+
+/* Short waits, not lock_interval as a whole: a mailbox that many deliveries want at once is free again after
+   milliseconds. Of different length, so that each of them comes to its turn. */
+bool append_lock_wait(int64_t deadline)
+{
+    struct timespec now;
+
+    if (tod_monotonic_ms() >= deadline)
+        return false;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    long ms = LOOK_MS + now.tv_nsec / 1000 % LOOK_MORE_MS;
+    const struct timespec wait = { .tv_nsec = ms * 1000 * 1000 };
+    (void)nanosleep(&wait, NULL);
+    return true;
+}
+
 /* ---- lock files, in a way that works over NFS (manual 26.3) ---- */
 
 /* Made anew for each try: its link count says whether link() worked. 1, 0 (exists), -1 (result set). */
@@ -34,12 +65,29 @@ static int try_dotlock(struct append *ap, const char *lock, const char *post)
     return ok;
 }
 
-static void remove_stale(const struct appendfile *t, const char *lock)
+/* Removes a stale one. */
+static bool is_held(const struct appendfile *t, const char *lock)
 {
     struct stat st;
 
-    if (t->lockfile_timeout > 0 && lstat(lock, &st) == 0 && time(NULL) - st.st_ctime > t->lockfile_timeout)
-        (void)unlink(lock);
+    if (lstat(lock, &st) != 0)
+        return false;
+    if (t->lockfile_timeout <= 0 || time(NULL) - st.st_ctime <= t->lockfile_timeout)
+        return true;
+    (void)unlink(lock);
+    return false;
+}
+
+/* What lstat says may be old over NFS: a try is made every lock_interval whatever it says. False: no more time. */
+static bool wait_for_dotlock(const struct appendfile *t, const char *lock, int64_t deadline)
+{
+    int64_t next_try = tod_monotonic_ms() + t->lock_interval * 1000;
+
+    do {
+        if (!append_lock_wait(deadline))
+            return false;
+    } while (is_held(t, lock) && tod_monotonic_ms() < next_try);
+    return true;
 }
 
 const char *append_dotlock(struct append *ap)
@@ -48,19 +96,15 @@ const char *append_dotlock(struct append *ap)
     const char *lock = arena_printf(ap->arena, "%s.lock", ap->path);
     const char *post = arena_printf(ap->arena, "%s.%s.%08lx.%08x", lock, ap->call->ctx->exim->config->primary_hostname,
                                     (unsigned long)tod_now().tv_sec, (unsigned)getpid());
-    int tries = append_lock_tries(t);
+    int64_t deadline = append_lock_deadline(t);
 
-    for (int i = 0; i < tries; i++) {
-        if (i > 0) {
-            remove_stale(t, lock);
-            sleep((unsigned)t->lock_interval);
-        }
+    do {
         int rc = try_dotlock(ap, lock, post);
         if (rc < 0)
             return NULL;
         if (rc > 0)
             return lock;
-    }
+    } while (wait_for_dotlock(t, lock, deadline));
     append_defer(ap, ERR_LOCKFAILED, "4.2.0", "failed to lock mailbox %s (lock file)", ap->path);
     return NULL;
 }
@@ -72,16 +116,6 @@ void append_dotunlock(const char *name)
 }
 
 /* ---- locks on the open file ---- */
-
-int append_lock_tries(const struct appendfile *t)
-{
-    long tries = t->lock_retries > 0 ? t->lock_retries : 1;
-    long timeout = t->lock_fcntl_timeout > t->lock_flock_timeout ? t->lock_fcntl_timeout : t->lock_flock_timeout;
-
-    if (timeout > 0)
-        tries = (tries * t->lock_interval + timeout - 1) / timeout;
-    return tries < 1 ? 1 : tries > 10000 ? 10000 : (int)tries;
-}
 
 static bool lock_now(int fd, bool use_flock)
 {

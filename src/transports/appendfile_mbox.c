@@ -153,11 +153,9 @@ static int open_mailbox(struct append *ap)
 /* Opens and locks; the file is not kept open while waiting. -1: result set. */
 static int open_locked(struct append *ap)
 {
-    int tries = append_lock_tries(ap->t);
+    int64_t deadline = append_lock_deadline(ap->t);
 
-    for (int i = 0; i < tries; i++) {
-        if (i > 0 && ap->t->lock_fcntl_timeout == 0 && ap->t->lock_flock_timeout == 0)
-            sleep((unsigned)ap->t->lock_interval);
+    do {
         int fd = open_mailbox(ap);
         if (fd < 0)
             return -1;
@@ -167,7 +165,7 @@ static int open_locked(struct append *ap)
         fd_close(fd);
         if (rc < 0)
             return -1;
-    }
+    } while (append_lock_wait(deadline));
     append_defer(ap, ERR_LOCKFAILED, "4.2.0", "failed to lock mailbox %s (%s)", ap->path,
                  ap->t->use_fcntl_lock ? "fcntl" : "flock");
     return -1;

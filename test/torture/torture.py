@@ -73,8 +73,9 @@ maildir:
 mbox:
   driver = appendfile
   file = {dir}/mail/$local_part.mbox
-  lock_retries = 1
+  lock_retries = 10
   lock_interval = 1s
+  lockfile_timeout = 5s
 relay:
   driver = smtp
   port = {sink}
@@ -274,7 +275,7 @@ class Victim(Exim):
     def recover(self, restart=False):
         """What happens afterwards on any server: it is started again, and the queue is run."""
         self.control.armed = 0
-        for lock in (self.dir / "mail").glob("*.lock"):  # stale after half an hour
+        for lock in (self.dir / "mail").glob("*.lock"):  # not to wait until they are stale
             lock.unlink()
         if restart:
             if self.process is not None and self.process.poll() is None:

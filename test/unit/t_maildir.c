@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <ftw.h>
 #include <sys/stat.h>
+#include <threads.h>
 #include <unistd.h>
 
 #include "address.h"
@@ -320,6 +321,45 @@ static void a_mailbox_file_is_locked_and_appended_to(void **state)
     end(f);
 }
 
+static int remove_later(void *name)
+{
+    const struct timespec wait = { .tv_nsec = 100 * 1000 * 1000 };
+
+    (void)nanosleep(&wait, NULL);
+    return unlink(name);
+}
+
+static void a_lock_that_is_given_up_is_taken_at_once(void **state)
+{
+    struct fixture *f = begin(*state);
+    char *lock = arena_printf(f->a, "%s/mbox.lock", f->dir);
+    thrd_t other;
+
+    f->t.file = e(f, arena_printf(f->a, "%s/mbox", f->dir));
+    f->t.lock_retries = 2;
+    f->t.lock_interval = 3600;
+    assert_int_equal(symlink("x", lock), 0);
+    assert_int_equal(thrd_create(&other, remove_later, lock), thrd_success);
+    assert_int_equal(deliver(f)->rc, RC_OK); /* or the test would take an hour */
+    assert_int_equal(thrd_join(other, NULL), thrd_success);
+    assert_int_not_equal(access(lock, F_OK), 0);
+    end(f);
+}
+
+static void a_stale_lock_is_removed(void **state)
+{
+    struct fixture *f = begin(*state);
+    const char *lock = arena_printf(f->a, "%s/mbox.lock", f->dir);
+
+    f->t.file = e(f, arena_printf(f->a, "%s/mbox", f->dir));
+    f->t.lock_retries = 2;
+    f->t.lock_interval = 3600;
+    f->t.lockfile_timeout = 1;
+    assert_int_equal(symlink("x", lock), 0);
+    assert_int_equal(deliver(f)->rc, RC_OK);
+    end(f);
+}
+
 static void files_are_made_only_where_allowed(void **state)
 {
     struct fixture *f = begin(*state);
@@ -351,6 +391,8 @@ int main(void)
         UNIT_TEST(maildirsize_adds_up),
         UNIT_TEST(a_warning_goes_to_whom_it_names),
         UNIT_TEST(a_mailbox_file_is_locked_and_appended_to),
+        UNIT_TEST(a_lock_that_is_given_up_is_taken_at_once),
+        UNIT_TEST(a_stale_lock_is_removed),
         UNIT_TEST(files_are_made_only_where_allowed),
     };
 
