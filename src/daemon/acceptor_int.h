@@ -99,6 +99,8 @@ void acceptor_prepare_tls(struct acceptor *ac);
 /* To a spare session, or to a new one. Closes fd. */
 void acceptor_hand_over(struct acceptor *ac, const struct arrival *in);
 void acceptor_session_ready(struct acceptor *ac, struct session_slot *s);
+/* Those who told meanwhile that they are idle: they are neither counted nor is a new one started in their stead. */
+void acceptor_hear_sessions(struct acceptor *ac);
 void acceptor_reap(struct acceptor *ac); /* after SIGCHLD */
 /* Keeps a few spare ones and lets those go that nobody needed for a while. */
 void acceptor_trim_sessions(struct acceptor *ac);

@@ -103,10 +103,10 @@ static enum limit expand_limit(struct acceptor *ac, const struct limit_option *o
 bool acceptor_admits(struct acceptor *ac, const struct arrival *in)
 {
     const struct main_options *o = &ac->exim->config->main;
-    size_t count = ac->busy + ac->pending.count;
     long max;
 
-    if (o->smtp_accept_max > 0 && count >= (size_t)o->smtp_accept_max)
+    acceptor_hear_sessions(ac);
+    if (o->smtp_accept_max > 0 && ac->busy + ac->pending.count >= (size_t)o->smtp_accept_max)
         return refuse(ac, in, too_many, "too many connections");
     if (o->smtp_load_reserve >= 0 && o->smtp_reserve_hosts == NULL &&
         load_average(ac) * 1000 > o->smtp_load_reserve)
@@ -134,6 +134,7 @@ bool acceptor_admits_client(struct acceptor *ac, const struct arrival *in, const
     char text[IP_TEXT_MAX];
     long max;
 
+    acceptor_hear_sessions(ac);
     switch (expand_limit(ac, &per_client, in, client, &max)) {
     case LIMIT_BROKEN:
         acceptor_refuse(ac, in->fd, wrong_setting);

@@ -65,14 +65,15 @@ static bool serve_next(struct daemon *d, int sock, unsigned *served, long limit)
     int fd = -1;
     bool ok = ipc_receive(sock, a, &r, &fd) == IPC_OK && r.kind == IPC_CONNECTION && fd >= 0;
 
-    if (ok)
+    if (ok) {
         serve(d, &r.connection, fd);
+        /* Before the client sees the end: it no longer counts when it comes again. */
+        ok = say_idle(sock, ++*served >= SERVED_MAX || memory_kb() > limit || proc_got_term);
+    }
     if (fd >= 0)
         (void)fd_close(fd);
     arena_destroy(&a);
-    if (!ok)
-        return false;
-    return say_idle(sock, ++*served >= SERVED_MAX || memory_kb() > limit || proc_got_term);
+    return ok;
 }
 
 /* Messages from the network are submitted by exim itself. */

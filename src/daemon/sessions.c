@@ -253,6 +253,18 @@ void acceptor_session_ready(struct acceptor *ac, struct session_slot *s)
         put_idle(ac, s);
 }
 
+void acceptor_hear_sessions(struct acceptor *ac)
+{
+    struct epoll_event events[EVENTS];
+    int n = epoll_wait(ac->epoll, events, EVENTS, 0);
+
+    for (int i = 0; i < n; i++) {
+        struct watch *w = events[i].data.ptr;
+        if (w->kind == WATCH_SESSION)
+            acceptor_session_ready(ac, (struct session_slot *)(void *)w);
+    }
+}
+
 /* The list is in the order of use: the last ones waited longest. */
 void acceptor_trim_sessions(struct acceptor *ac)
 {

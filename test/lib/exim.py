@@ -48,6 +48,20 @@ def wait_match(log, pattern, seconds=20.0, times=1, more=lambda: ""):
         raise AssertionError(f"no {pattern!r} in the log, or not {times} times:\n{log()}{more()}") from None
 
 
+def children(pid):
+    """{title: process id} of the children of a process of the daemon."""
+    out = {}
+    for p in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            stat = Path(f"/proc/{p}/stat").read_text().rsplit(")", 1)[1].split()
+            title = Path(f"/proc/{p}/cmdline").read_text().strip("\0")
+        except OSError:
+            continue
+        if int(stat[1]) == pid and stat[0] != "Z":
+            out[title.split(": ", 1)[-1].split("(")[0]] = int(p)
+    return out
+
+
 class Exim:
     """One installation. `config` may use {dir}, {port} and the keywords given."""
 

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from exim import wait_until
+from exim import children, wait_until
 
 CONFIG = """
 host_lookup =
@@ -64,20 +64,6 @@ def hold(port):
         return None
 
     return wait_until(greeted)
-
-
-def children(pid):
-    """Title and pid of each child."""
-    out = {}
-    for p in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            stat = open(f"/proc/{p}/stat").read().rsplit(")", 1)[1].split()
-            title = open(f"/proc/{p}/cmdline").read().strip("\0")
-        except OSError:
-            continue
-        if int(stat[1]) == pid and stat[0] != "Z":
-            out[title.split(": ", 1)[-1].split("(")[0]] = int(p)
-    return out
 
 
 @pytest.fixture

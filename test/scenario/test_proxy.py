@@ -12,7 +12,7 @@ import time
 import pytest
 
 from dnsserver import DnsServer
-from exim import binary, free_port, wait_until
+from exim import binary, children, free_port, wait_until
 from proxyheader import SIGNATURE, local, tlv, v1, v2
 from smtp import Smtp
 
@@ -389,12 +389,6 @@ def test_a_balancer_of_aws(node):
     e.wait_log(r"PROXY negotiation failed .*no header came in time .*AWS NLB: .*on_first_ack")
 
 
-def roles(e):
-    """{name: process id} of the broker's children."""
-    pids = subprocess.run(["pgrep", "-P", str(e.process.pid)], capture_output=True, text=True).stdout.split()
-    return {open(f"/proc/{p}/cmdline").read().replace("exim: ", "").split("\0")[0].split()[0]: int(p) for p in pids}
-
-
 def memory(pid):
     return int(re.search(r"^RssAnon:\s+(\d+) kB", open(f"/proc/{pid}/status").read(), re.M)[1])
 
@@ -407,7 +401,7 @@ def test_silent_connections_from_a_proxy_cost_next_to_nothing(node):
     resource.setrlimit(resource.RLIMIT_NOFILE, (6000, hard))
     e = node("smtp_accept_max = 0\nsmtp_connect_backlog = 4096\nproxy_protocol_timeout = 60s")
     try:
-        acceptor = roles(e)["acceptor"]
+        acceptor = children(e.process.pid)["acceptor"]
         with connect(e, v1()) as s:
             s.quit()
         before = memory(acceptor)

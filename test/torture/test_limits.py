@@ -2,11 +2,12 @@
 
 import os
 import selectors
+import signal
 import socket
 import time
 
 import pytest
-from exim import wait_until
+from exim import children, wait_until
 from proxyheader import v1
 from smtp import Smtp
 from torture import Victim
@@ -33,20 +34,10 @@ def taken(clients):
     return [c.banner[:3] for c in clients]
 
 
-def settle_one(e, clients):
-    """One leaves; there is room for one again, and for one only."""
-    clients.pop(0).quit()
-
-    def room():
-        """room for another client"""
-        c = come(e)
-        if c.banner.startswith("220"):
-            clients.append(c)
-            return True
-        return False
-
-    wait_until(room)
-    assert come(e).banner.startswith("421")
+def leave(client):
+    """Says goodbye, and sees the end of the connection."""
+    client.ok("QUIT")
+    assert client.eof()
 
 
 def test_accept_max(server):
@@ -54,8 +45,26 @@ def test_accept_max(server):
     clients = [come(e) for _ in range(7)]
     assert taken(clients) == ["220"] * 7
     assert come(e).banner.startswith("421 Too many concurrent SMTP connections")
-    for _ in range(3):
-        settle_one(e, clients)
+    for _ in range(3):  # there is room for one again at once, and for one only
+        leave(clients.pop(0))
+        clients.append(come(e))
+        assert taken(clients) == ["220"] * 7
+        assert come(e).banner.startswith("421")
+
+
+def test_who_has_left_is_not_counted(server):
+    """Not even while the acceptor had no time to hear of it before the next one came."""
+    e = server("smtp_accept_max = 3\nsmtp_accept_max_per_host = 2\n")
+    clients = [come(e), come(e), come(e, "127.0.0.2")]
+    acceptor = children(e.process.pid)["acceptor"]
+    os.kill(acceptor, signal.SIGSTOP)
+    try:
+        again = Smtp(e.port, greet=False)
+        leave(clients.pop(0))
+    finally:
+        os.kill(acceptor, signal.SIGCONT)
+    assert again.reply().startswith("220")
+    assert come(e).banner.startswith("421")
 
 
 def test_accept_max_per_host(server):
