@@ -23,6 +23,7 @@
 enum {
     UNITS = WAL_SEGMENT / WAL_ALIGN * WAL_SEGMENTS,
     RESERVED = 2, /* segments that only WAL_JOURNAL and WAL_GONE may enter */
+    FILL = 256 * 1024,
 };
 
 /* Shared by all processes of the daemon. */
@@ -33,6 +34,7 @@ struct shared {
     uint64_t lost_from,
         lost_to;    /* a sync failed: what is in between is not known to be on the disk */
     uint64_t first; /* the oldest segment that may hold a live message */
+    off_t filled;   /* up to here the file has blocks */
     _Atomic uint32_t live[WAL_SEGMENTS];
     _Atomic uint8_t state[UNITS]; /* of the message whose record begins there */
 };
@@ -220,6 +222,28 @@ static bool put(const struct wal *w, const struct wal_header *h, const struct wa
     return fd_pwritev_all(w->fd, parts, ARRAY_LEN(parts), wal_position(lsn));
 }
 
+/* A sync of a record that makes the file longer writes the file's metadata, too: two or
+ * three writes of blocks instead of one. So it grows by many records at a time, until the
+ * ring is complete. */
+static void fill_ahead(const struct wal *w, off_t end)
+{
+    static const char zeros[64 * 1024];
+    const off_t ring = (off_t)WAL_SEGMENT * WAL_SEGMENTS;
+    off_t to = (end + FILL) / FILL * FILL;
+
+    if (end <= w->s->filled)
+        return;
+    if (to > ring)
+        to = ring;
+    for (off_t at = end; at < to; at += (off_t)sizeof(zeros)) {
+        size_t rest = (size_t)(to - at), n = rest < sizeof(zeros) ? rest : sizeof(zeros);
+
+        if (!fd_pwrite_all(w->fd, zeros, n, at))
+            break; /* what follows gets its blocks with its records, or does not */
+    }
+    w->s->filled = to;
+}
+
 static uint64_t append_locked(struct wal *w, const struct wal_record *r,
                               struct wal_header *h)
 {
@@ -232,6 +256,7 @@ static uint64_t append_locked(struct wal *w, const struct wal_record *r,
     wal_header_fill(h, r, lsn);
     if (!put(w, h, r, lsn))
         return 0;
+    fill_ahead(w, wal_position(lsn) + (off_t)size);
     if (r->kind == WAL_MESSAGE) {
         s->state[unit_of(lsn)] = WAL_LIVE;
         s->live[segment_of(lsn) % WAL_SEGMENTS]++;

@@ -393,6 +393,33 @@ static bool try_again(ssize_t done, int *tries)
 }
 
 /* Where the file system cannot do it at once (NFS), link does: it never replaces either. */
+int fd_open_unnamed(const char *dir, mode_t mode)
+{
+    static int can_name = -1; /* looked at once */
+    int fd;
+
+    if (can_name < 0)
+        can_name = os_can_name();
+    if (!can_name) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    do
+        fd = os_open_unnamed(dir, mode);
+    while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+bool fd_name(int fd, const char *path)
+{
+    return os_name(fd, path) == 0;
+}
+
+bool fd_sync_covers_name(int fd)
+{
+    return os_sync_covers_name(fd);
+}
+
 bool fd_rename_new(const char *from, const char *to)
 {
     if (os_rename_new(from, to) == 0)

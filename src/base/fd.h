@@ -47,6 +47,12 @@ int fd_wait_read_signal(int fd, int64_t deadline_ms);
 bool fd_lock(int fd, bool exclusive, bool wait) MUST_USE;
 /* mkdir -p, each missing level with mode whatever the umask. */
 bool dir_make(const char *path, mode_t mode) MUST_USE;
+/* A file without a name, to be written in the directory: it is gone when it is closed before fd_name. -1: errno,
+ * EOPNOTSUPP or EISDIR where that cannot be had. */
+int fd_open_unnamed(const char *dir, mode_t mode) MUST_USE;
+bool fd_name(int fd, const char *path) MUST_USE; /* never replaces: EEXIST */
+/* fd_sync of a file that got its first name makes that durable, too; else fd_sync_dir is needed. */
+bool fd_sync_covers_name(int fd) MUST_USE;
 /* rename that never replaces: EEXIST. */
 bool fd_rename_new(const char *from, const char *to) MUST_USE;
 /* Unix sockets: send/receive one datagram (SOCK_SEQPACKET) with up to 4 descriptors. */

@@ -79,14 +79,15 @@ const char *append_maildir_top(struct append *ap, const char *dir)
 struct maildir_file {
     struct transport_pending base;
     struct append *ap;
-    int fd;                  /* of temp; -1: closed */
-    const char *temp;        /* path in tmp/ */
-    const char *tag, *path;  /* of maildir_tag; path in new/ */
-    const char *dir;         /* of path */
+    int fd;                 /* -1: closed */
+    const char *temp;       /* path in tmp/; NULL: it has no name before path */
+    const char *tag, *path; /* of maildir_tag; path in new/ */
+    const char *dir;        /* of path */
     int64_t written;
     struct maildirsize ms;
-    bool was_there; /* path is the file of an earlier attempt */
-    bool failed;    /* the result is set, the file is gone */
+    bool was_there; /* path is in the stead of the file of an earlier attempt */
+    bool durable;
+    bool failed; /* the result is set, the file is gone */
 };
 
 static bool name_is_taken(struct maildir_file *f, long tries)
@@ -96,19 +97,34 @@ static bool name_is_taken(struct maildir_file *f, long tries)
     return false;
 }
 
+/* The next name made by this process must be another one: waits for the clock's next microsecond. */
+static void pass_microsecond(const struct timespec *start)
+{
+    struct timespec now;
+
+    do
+        now = tod_now();
+    while (now.tv_sec == start->tv_sec && now.tv_nsec / 1000 <= start->tv_nsec / 1000);
+}
+
+static const char *unique_name(struct append *ap)
+{
+    struct timespec now = tod_now();
+
+    pass_microsecond(&now);
+    return arena_printf(ap->arena, "%s/tmp/%ld.M%ldP%ld.%s", ap->path, (long)now.tv_sec, now.tv_nsec / 1000,
+                        (long)getpid(), ap->call->ctx->exim->config->primary_hostname);
+}
+
 /* A file of its own in tmp/. False: result set. */
 static bool create_unique(struct maildir_file *f)
 {
     struct append *ap = f->ap;
-    const char *host = ap->call->ctx->exim->config->primary_hostname;
     bool made = false;
 
     for (long tries = 0;;) {
-        struct timespec now = tod_now();
-        const char *name = arena_printf(ap->arena, "%ld.M%ldP%ld.%s", (long)now.tv_sec, now.tv_nsec / 1000,
-                                        (long)getpid(), host);
-        f->temp = arena_printf(ap->arena, "%s/tmp/%s", ap->path, name);
-        ap->writing = arena_printf(ap->arena, "tmp/%s", name);
+        f->temp = unique_name(ap);
+        ap->writing = f->temp + strlen(ap->path) + 1;
         f->fd = append_create(ap, f->temp);
         if (f->fd >= 0)
             return true;
@@ -126,14 +142,18 @@ static bool create_unique(struct maildir_file *f)
     }
 }
 
-/* The next name made by this process must be another one: waits for the clock's next microsecond. */
-static void pass_microsecond(const struct timespec *start)
+/* Where the system can make a file without a name, tmp/ is spared the name, and us the cleaning up. */
+static bool create(struct maildir_file *f)
 {
-    struct timespec now;
+    struct append *ap = f->ap;
 
-    do
-        now = tod_now();
-    while (now.tv_sec == start->tv_sec && now.tv_nsec / 1000 <= start->tv_nsec / 1000);
+    f->fd = fd_open_unnamed(f->dir, (mode_t)ap->mode);
+    if (f->fd < 0)
+        return create_unique(f);
+    if (ap->mode & 077) /* which the umask took */
+        (void)fchmod(f->fd, (mode_t)ap->mode);
+    ap->writing = f->dir;
+    return true;
 }
 
 /* maildir_tag with $message_size as written; "" when there is none. */
@@ -189,49 +209,57 @@ static const char *final_name(const struct append *ap)
                         (unsigned long long)number_of(what), ap->call->ctx->exim->config->primary_hostname);
 }
 
-/* A file of that name is this delivery, made before. */
-static bool rename_to(struct maildir_file *f, const char *name, const char *tag)
+/* What an earlier attempt left is replaced: a power failure may have left pieces of it. */
+static bool replace(struct maildir_file *f)
 {
-    f->path = arena_printf(f->ap->arena, "%s/%s%s", f->dir, name, tag);
-    if (fd_rename_new(f->temp, f->path))
-        return true;
-    f->was_there = errno == EEXIST;
-    if (f->was_there)
-        (void)unlink(f->temp);
-    return f->was_there;
+    f->was_there = true;
+    if (f->temp == NULL) {
+        const char *temp = unique_name(f->ap);
+        if (!fd_name(f->fd, temp))
+            return false;
+        f->temp = temp;
+    }
+    return rename(f->temp, f->path) == 0;
 }
 
-/* From tmp to new. With a name that is too long the tag is left out. */
+static bool put_at(struct maildir_file *f, const char *name, const char *tag)
+{
+    f->path = arena_printf(f->ap->arena, "%s/%s%s", f->dir, name, tag);
+    if (f->temp == NULL ? fd_name(f->fd, f->path) : fd_rename_new(f->temp, f->path))
+        return true;
+    return errno == EEXIST && replace(f);
+}
+
+/* With a name that is too long the tag is left out. */
 static bool move_to_new(struct maildir_file *f)
 {
     struct append *ap = f->ap;
     const char *name = final_name(ap);
 
-    f->dir = arena_printf(ap->arena, "%s/new", ap->path);
-    if (rename_to(f, name, f->tag))
+    if (put_at(f, name, f->tag))
         return true;
-    if (errno == ENAMETOOLONG && f->tag[0] != '\0' && rename_to(f, name, ""))
+    if (errno == ENAMETOOLONG && f->tag[0] != '\0' && put_at(f, name, ""))
         return true;
-    if (errno == ENOENT && make_subdirs(ap) && rename_to(f, name, f->tag))
+    if (errno == ENOENT && make_subdirs(ap) && put_at(f, name, f->tag))
         return true;
-    return append_sys(ap, errno, "while renaming %s as %s", f->temp, f->path);
+    return append_sys(ap, errno, "while renaming %s as %s", f->temp == NULL ? "a new file" : f->temp, f->path);
 }
 
 static bool write_file(struct maildir_file *f)
 {
     struct append *ap = f->ap;
-    struct timespec start = tod_now();
 
-    if (!create_unique(f))
+    f->dir = arena_printf(ap->arena, "%s/new", ap->path);
+    if (!create(f))
         return false;
-    pass_microsecond(&start);
     if (append_check_quota(ap) && append_write_all(ap, f->fd, &f->written) && get_tag(ap, f->written, &f->tag)) {
         if (!ap->call->ctx->exim->config->main.disable_fsync)
             fd_sync_begin(f->fd);
         return true;
     }
     fd_close(f->fd);
-    (void)unlink(f->temp);
+    if (f->temp != NULL)
+        (void)unlink(f->temp);
     return false;
 }
 
@@ -290,20 +318,38 @@ static struct maildir_file *file_of(struct transport_pending *p)
     return (struct maildir_file *)(void *)p;
 }
 
+/* A file with a name in tmp/ is on the disk before it comes to new/. One without may be seen in new/ a moment earlier:
+   if the power fails then, whatever is there is replaced by the next attempt. */
 static void put_in_place(struct maildir_file *f)
 {
-    f->failed = !append_finish(f->ap, f->fd) || !move_to_new(f);
-    if (f->failed)
+    if (f->temp != NULL && !append_finish(f->ap, f->fd)) {
+        f->failed = true;
+        (void)unlink(f->temp);
+        return;
+    }
+    f->fd = f->temp == NULL ? f->fd : -1;
+    f->failed = !move_to_new(f);
+    if (!f->failed)
+        return;
+    if (f->fd >= 0)
+        fd_close(f->fd);
+    if (f->temp != NULL)
         (void)unlink(f->temp);
 }
 
 /* What is not durable will be delivered again: this copy goes. */
-static void take_back(struct maildir_file *f, int why)
+static void take_back(struct maildir_file *f)
 {
-    append_sys(f->ap, why, "error while syncing %s", f->dir);
     if (!f->was_there)
         (void)unlink(f->path);
     f->failed = true;
+}
+
+static void sync_bytes(struct maildir_file *f)
+{
+    f->durable = !f->was_there && fd_sync_covers_name(f->fd);
+    if (!append_finish(f->ap, f->fd))
+        take_back(f);
 }
 
 /* The names, after the bytes (Exim syncs the file only): each directory once, for all from `first` on. */
@@ -315,11 +361,13 @@ static void sync_names(struct transport_pending *first)
 
     for (struct transport_pending *p = first; p != NULL; p = p->next) {
         struct maildir_file *f = file_of(p);
-        if (f->failed || f->dir == NULL || strcmp(f->dir, dir) != 0)
+        if (f->failed || f->durable || strcmp(f->dir, dir) != 0)
             continue;
-        if (!ok)
-            take_back(f, why);
-        f->dir = NULL; /* done */
+        if (!ok) {
+            append_sys(f->ap, why, "error while syncing %s", dir);
+            take_back(f);
+        }
+        f->durable = ok;
     }
 }
 
@@ -339,9 +387,12 @@ void append_maildir_finish(struct transport_pending *list)
 {
     for (struct transport_pending *p = list; p != NULL; p = p->next)
         put_in_place(file_of(p));
+    for (struct transport_pending *p = list; p != NULL; p = p->next)
+        if (!file_of(p)->failed && file_of(p)->fd >= 0)
+            sync_bytes(file_of(p));
     for (struct transport_pending *p = list; p != NULL; p = p->next) {
         struct maildir_file *f = file_of(p);
-        if (!f->failed && f->dir != NULL && !f->ap->call->ctx->exim->config->main.disable_fsync)
+        if (!f->failed && !f->durable && !f->ap->call->ctx->exim->config->main.disable_fsync)
             sync_names(p);
     }
     for (struct transport_pending *p = list; p != NULL; p = p->next)

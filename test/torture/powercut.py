@@ -1,7 +1,8 @@
 """What a disk holds after the power went: the shim's record, replayed with what was not synced left out.
 
 Directories and files are objects; each has what is there now and what has been synced. A file's sync makes
-its bytes durable, a directory's its names. Three disks can come back from one moment:
+its bytes durable, a directory's its names; on file systems that promise so (`first_names`), a file's sync also the name
+that it got first. Three disks can come back from one moment:
   nothing   only what was synced
   names     names as they were, bytes only as synced (a journal of metadata, data written late)
   bytes     bytes as they were, names only as synced
@@ -20,6 +21,7 @@ HEAD = struct.Struct("=IccHHHIQq")
 class File:
     def __init__(self, data=b""):
         self.now, self.synced = bytearray(data), bytes(data)
+        self.first = None  # (folder, name), when it was made without a name
 
     def sync(self):
         self.synced = bytes(self.now)
@@ -60,8 +62,8 @@ def read_record(victim):
 class Disk:
     """The tree below a folder, from its present state on."""
 
-    def __init__(self, folder):
-        self.top, self.inodes = Path(folder), {}
+    def __init__(self, folder, first_names=False):
+        self.top, self.inodes, self.first_names = Path(folder), {}, first_names
         self.root = self._read(self.top)
 
     def _read(self, path):
@@ -98,9 +100,19 @@ class Disk:
                 thing.resize(offset)
             if op == "s" or durable:
                 thing.sync()
+            if op == "s" and self.first_names and isinstance(thing, File) and thing.first:
+                first_folder, first_name = thing.first
+                if first_folder.now.get(first_name) is thing:
+                    first_folder.synced[first_name] = thing
+            return
+        if op == "o":
+            self.inodes[inode] = File()
             return
         folder, name = self._folder_of(path)
-        if op in "cd":
+        if op == "n":
+            thing = folder.now[name] = self.inodes[inode]
+            thing.first = thing.first or (folder, name)
+        elif op in "cd":
             folder.now[name] = self.inodes[inode] = File() if op == "c" else Folder()
         elif op == "u":
             folder.now.pop(name, None)

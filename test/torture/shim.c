@@ -26,6 +26,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,6 +60,7 @@ struct control {
     uint32_t fired, lock;
     int64_t used, size; /* of the record */
     double load;        /* what getloadavg says, unless negative */
+    int64_t disk;       /* what fstatfs says of its type, unless 0 */
     char call[32];      /* where it fired */
     char root[ROOT_MAX];
 };
@@ -250,12 +252,15 @@ static int do_open(int dirfd, const char *path, int flags, mode_t mode, const ch
 {
     if (hit(OPENS, call))
         return -1;
-    bool locked = (flags & (O_CREAT | O_TRUNC)) != 0 && lock_record();
+    bool locked = (flags & (O_CREAT | O_TRUNC | __O_TMPFILE)) != 0 && lock_record();
     struct stat st;
     bool made = locked && (flags & O_CREAT) && fstatat(dirfd, path, &st, 0) != 0;
+    bool unnamed = (flags & O_TMPFILE) == O_TMPFILE;
     int fd = (int)syscall(SYS_openat, dirfd, path, flags, mode);
     if (fd >= 0 && made)
         note_names('c', dirfd, path, 0, NULL);
+    if (fd >= 0 && locked && unnamed)
+        note_file('o', fd, 0, NULL);
     if (fd >= 0 && locked && !made && (flags & O_TRUNC))
         note_file('t', fd, 0, NULL);
     unlock_record(locked);
@@ -582,12 +587,15 @@ int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsign
     return do_rename(from_dir, from, to_dir, to, flags);
 }
 
+/* With AT_SYMLINK_FOLLOW it is an open file that is named, by its link in /proc. */
 int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
 {
     FAULT(NAMES);
     bool locked = lock_record();
     int rc = (int)syscall(SYS_linkat, from_dir, from, to_dir, to, flags);
-    if (locked && rc == 0)
+    if (locked && rc == 0 && (flags & AT_SYMLINK_FOLLOW))
+        note_names('n', to_dir, to, 0, NULL);
+    else if (locked && rc == 0)
         note_names('l', from_dir, from, to_dir, to);
     unlock_record(locked);
     return rc;
@@ -661,7 +669,16 @@ pid_t waitpid(pid_t pid, int *status, int options)
     return (pid_t)syscall(SYS_wait4, pid, status, options, NULL);
 }
 
-/* ---- how busy the machine seems ---- */
+/* ---- what the machine seems to be ---- */
+
+int fstatfs(int fd, struct statfs *fs)
+{
+    int rc = (int)syscall(SYS_fstatfs, fd, fs);
+
+    if (rc == 0 && control != NULL && control->disk != 0)
+        fs->f_type = (__typeof__(fs->f_type))control->disk;
+    return rc;
+}
 
 int getloadavg(double load[], int n)
 {

@@ -113,8 +113,8 @@ class Control(ctypes.Structure):
     _fields_ = [("fault", ctypes.c_uint32), ("armed", ctypes.c_uint32), ("sticky", ctypes.c_uint32),
                 ("recording", ctypes.c_uint32), ("counter", ctypes.c_int64), ("target", ctypes.c_int64),
                 ("activity", ctypes.c_int64), ("fired", ctypes.c_uint32), ("lock", ctypes.c_uint32),
-                ("used", ctypes.c_int64), ("size", ctypes.c_int64), ("load", ctypes.c_double), ("call", ctypes.c_char * 32),
-                ("root", ctypes.c_char * 512)]
+                ("used", ctypes.c_int64), ("size", ctypes.c_int64), ("load", ctypes.c_double), ("disk", ctypes.c_int64),
+                ("call", ctypes.c_char * 32), ("root", ctypes.c_char * 512)]
 
 
 class Victim(Exim):
