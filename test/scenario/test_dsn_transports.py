@@ -14,7 +14,7 @@ dsn_advertise_hosts = *
 smtputf8_advertise_hosts = *
 acl_smtp_rcpt = accept
 qualify_domain = here.test
-delay_warning = 1s
+delay_warning = 2s
 remote_max_parallel = 1
 begin routers
 commands:
@@ -145,7 +145,7 @@ def test_pipes(server, code, action, status, heard):
     due = sum(map(heard, NOTIFY))
     if action == "delayed":
         server.wait_log(f"== exit{code}", times=len(NOTIFY))
-        time.sleep(1.1)  # delay_warning
+        time.sleep(2.1)  # delay_warning
         server.run("-qff")
     server.wait_mail("mail/alice", due)
     if action != "delayed":
@@ -287,6 +287,6 @@ def test_each_cause_has_its_status(server):
     assert {g["Final-Recipient"][7:]: g["Status"] for g in Report(text).recipients} == causes
     send(server, [("x@notls.test", "")])
     server.wait_log("== x@notls.test")
-    time.sleep(1.1)  # delay_warning
+    time.sleep(2.1)  # delay_warning
     server.run("-qff")
     assert Report(server.wait_mail("mail/alice", 2)[1]).one("x@notls.test")["Status"] == "4.7.10"
