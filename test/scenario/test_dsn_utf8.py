@@ -15,7 +15,7 @@ smtputf8_advertise_hosts = *
 smtp_max_synprot_errors = 100
 acl_smtp_rcpt = accept
 qualify_domain = here.test
-delay_warning = 1s
+delay_warning = 2s
 begin routers
 onward:
   driver = manualroute
@@ -78,7 +78,7 @@ def provoke(e, sender, kind, orcpt=None):
     send(e, sender, recipient, notify, orcpt)
     if action == "delayed":
         e.wait_log("not now")
-        time.sleep(1.2)  # delay_warning
+        time.sleep(2.1)  # delay_warning
         e.run("-qff")
 
 
