@@ -13,7 +13,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -348,6 +347,13 @@ class Postfix(Packaged):
 
     def daemon(self):
         return ["/usr/lib/postfix/sbin/master", "-d"]
+
+    def change(self, line):
+        """One more line of main.cf, which counts more than those before."""
+        with open(self.etc / "postfix/main.cf", "a") as f:
+            f.write(line + "\n")
+        self.stop()  # postfix reload ends a master that stays in the foreground
+        self.start()
 
 
 SMTPD_CONF = """
