@@ -61,8 +61,13 @@ class Arrivals:
         return not self.waiting
 
 
+def _enough(bench, server, connections):
+    """Messages for some seconds."""
+    return bench.scale({"exim": 150, "opensmtpd": 300}.get(server.name, 3000 if connections > 1 else 1000))
+
+
 def local(bench, server, connections, each, size=4096, count=0):
-    count = count or bench.scale(600 if server.name == "exim" else 3000 if connections > 1 else 1000)
+    count = count or _enough(bench, server, connections)
     box = Arrivals([server.mailbox()], count)
     return _measured(
         server, count,
@@ -71,7 +76,7 @@ def local(bench, server, connections, each, size=4096, count=0):
 
 
 def relay(bench, server, connections, each, size=4096, count=0):
-    count = count or bench.scale(600 if server.name == "exim" else 3000 if connections > 1 else 1000)
+    count = count or _enough(bench, server, connections)
     target = bench.taken() + count
     return _measured(
         server, count,

@@ -177,6 +177,41 @@ static void the_ring_goes_round_and_stops_before_what_is_live(void **state)
     close_place(p);
 }
 
+static off_t file_size(struct place *p)
+{
+    struct stat st;
+
+    assert_int_equal(fstat(wal_fd(p->exim.wal), &st), 0);
+    return st.st_size;
+}
+
+/* A sync of most records does not make the file longer. */
+static void the_file_grows_by_many_records_up_to_the_ring(void **state)
+{
+    const off_t ring = (off_t)WAL_SEGMENT * WAL_SEGMENTS;
+    struct place *p = open_place();
+    off_t size, before = 0;
+    unsigned grown = 0;
+
+    (void)state;
+    for (int i = 0; i < 200; i++) {
+        uint64_t lsn = add(p, number(i), "h", 4000);
+        assert_true(lsn != 0);
+        wal_gone(p->exim.wal, lsn, number(i));
+        size = file_size(p);
+        grown += size > before;
+        before = size;
+    }
+    assert_in_range(grown, 1, 5);
+    for (int i = 0; i < 2 * WAL_SEGMENTS * 16; i++) {
+        uint64_t lsn = add(p, number(i), "h", WAL_DATA_MAX - 100);
+        assert_true(lsn != 0);
+        wal_gone(p->exim.wal, lsn, number(i));
+        assert_true(file_size(p) <= ring);
+    }
+    close_place(p);
+}
+
 static void too_much_for_a_record_is_refused(void **state)
 {
     struct place *p = open_place();
@@ -512,6 +547,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_appended_can_be_read),
         cmocka_unit_test(the_ring_goes_round_and_stops_before_what_is_live),
+        cmocka_unit_test(the_file_grows_by_many_records_up_to_the_ring),
         cmocka_unit_test(too_much_for_a_record_is_refused),
         cmocka_unit_test(live_ones_are_found),
         cmocka_unit_test(a_process_that_is_killed_does_no_harm),
