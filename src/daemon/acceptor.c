@@ -117,8 +117,8 @@ static void handle_event(struct acceptor *ac, const struct epoll_event *ev)
         if (!ac->draining)
             accept_some(ac, (size_t)(w - ac->listeners));
         break;
-    case WATCH_SESSION:
-        acceptor_session_ready(ac, (struct session_slot *)(void *)w);
+    case WATCH_SESSIONS:
+        acceptor_hear_sessions(ac);
         break;
     case WATCH_SUBMISSIONS:
         if (!ac->draining)
@@ -202,23 +202,25 @@ static void loop(struct acceptor *ac)
     }
 }
 
-static void watch_listeners(struct acceptor *ac)
+static void watch(struct acceptor *ac, struct watch *w, enum watch_kind kind, int fd)
 {
-    size_t n = ac->daemon->listener_count;
+    struct epoll_event ev = { .events = EPOLLIN, .data.ptr = w };
 
-    ac->listeners = arena_new_array(ac->arena, struct watch, n);
-    for (size_t i = 0; i < n; i++) {
-        struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &ac->listeners[i] };
-
-        ac->listeners[i].kind = WATCH_LISTENER;
-        if (epoll_ctl(ac->epoll, EPOLL_CTL_ADD, ac->daemon->listeners[i].fd, &ev) < 0)
-            die("acceptor: epoll: %s", strerror(errno));
-    }
-    ac->submission_watch.kind = WATCH_SUBMISSIONS;
-    struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &ac->submission_watch };
-    if (ac->daemon->submission_fd >= 0 &&
-        epoll_ctl(ac->epoll, EPOLL_CTL_ADD, ac->daemon->submission_fd, &ev) < 0)
+    w->kind = kind;
+    if (epoll_ctl(ac->epoll, EPOLL_CTL_ADD, fd, &ev) < 0)
         die("acceptor: epoll: %s", strerror(errno));
+}
+
+static void watch_all(struct acceptor *ac)
+{
+    const struct daemon *d = ac->daemon;
+
+    ac->listeners = arena_new_array(ac->arena, struct watch, d->listener_count);
+    for (size_t i = 0; i < d->listener_count; i++)
+        watch(ac, &ac->listeners[i], WATCH_LISTENER, d->listeners[i].fd);
+    watch(ac, &ac->session_watch, WATCH_SESSIONS, ac->session_epoll);
+    if (d->submission_fd >= 0)
+        watch(ac, &ac->submission_watch, WATCH_SUBMISSIONS, d->submission_fd);
 }
 
 static void become_acceptor(struct daemon *d)
@@ -250,7 +252,8 @@ static struct acceptor *new_acceptor(struct daemon *d)
     ac->arena = a;
     ac->scratch = arena_new("acceptor scratch");
     ac->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (ac->epoll < 0)
+    ac->session_epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (ac->epoll < 0 || ac->session_epoll < 0)
         die("acceptor: epoll: %s", strerror(errno));
     return ac;
 }
@@ -264,7 +267,7 @@ void daemon_acceptor(struct daemon *d)
     daemon_signals_block(&ac->during_wait);
     proc_ignore(SIGPIPE);
     acceptor_prepare_tls(ac);
-    watch_listeners(ac);
+    watch_all(ac);
     loop(ac);
     _exit(0);
 }

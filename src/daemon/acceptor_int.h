@@ -17,13 +17,12 @@
 
 struct arena;
 
-enum watch_kind { WATCH_LISTENER, WATCH_SESSION, WATCH_PENDING, WATCH_SUBMISSIONS };
+enum watch_kind { WATCH_LISTENER, WATCH_SESSIONS, WATCH_PENDING, WATCH_SUBMISSIONS };
 struct watch { /* what an event of the epoll set is about: the first member of these */
     enum watch_kind kind;
 };
 
 struct session_slot {
-    struct watch watch;
     int sock; /* -1: free */
     pid_t pid;
     bool busy;
@@ -60,6 +59,7 @@ struct acceptor {
     struct arena *arena;
     struct arena *scratch; /* reset after each connection */
     int epoll;
+    int session_epoll; /* in that one: the sessions, so that they can be heard alone */
     struct watch *listeners; /* one for each of the daemon's */
     struct session_slot *slots; /* all there are */
     struct session_slot *fresh; /* room for more */
@@ -68,7 +68,7 @@ struct acceptor {
     size_t idle_count;
     struct pending_list pending;
     unsigned char *seen; /* the bytes of whichever of them is looked at */
-    struct watch submission_watch;
+    struct watch session_watch, submission_watch;
     struct submission submissions[SUBMISSIONS_MAX];
     size_t submission_count;
     bool draining;
@@ -98,7 +98,6 @@ void acceptor_prepare_tls(struct acceptor *ac);
 /* ---- sessions.c ---- */
 /* To a spare session, or to a new one. Closes fd. */
 void acceptor_hand_over(struct acceptor *ac, const struct arrival *in);
-void acceptor_session_ready(struct acceptor *ac, struct session_slot *s);
 /* Those who told meanwhile that they are idle: they are neither counted nor is a new one started in their stead. */
 void acceptor_hear_sessions(struct acceptor *ac);
 void acceptor_reap(struct acceptor *ac); /* after SIGCHLD */

@@ -106,9 +106,9 @@ static struct session_slot *start_session(struct acceptor *ac)
         (void)fd_close(ends[0]); /* which ends it */
         return NULL;
     }
-    *s = (struct session_slot){ .watch = { WATCH_SESSION }, .sock = ends[0], .pid = pid, .all = s->all };
+    *s = (struct session_slot){ .sock = ends[0], .pid = pid, .all = s->all };
     struct epoll_event ev = { .events = EPOLLIN, .data.ptr = s };
-    if (pid > 0 && fd_set_nonblock(s->sock, true) && epoll_ctl(ac->epoll, EPOLL_CTL_ADD, s->sock, &ev) == 0)
+    if (pid > 0 && fd_set_nonblock(s->sock, true) && epoll_ctl(ac->session_epoll, EPOLL_CTL_ADD, s->sock, &ev) == 0)
         return s;
     free_slot(ac, s);
     return NULL;
@@ -229,7 +229,7 @@ static void session_lost(struct acceptor *ac, struct session_slot *s)
     free_slot(ac, s);
 }
 
-void acceptor_session_ready(struct acceptor *ac, struct session_slot *s)
+static void session_ready(struct acceptor *ac, struct session_slot *s)
 {
     struct ipc_record r;
     int extra;
@@ -256,13 +256,13 @@ void acceptor_session_ready(struct acceptor *ac, struct session_slot *s)
 void acceptor_hear_sessions(struct acceptor *ac)
 {
     struct epoll_event events[EVENTS];
-    int n = epoll_wait(ac->epoll, events, EVENTS, 0);
+    int n;
 
-    for (int i = 0; i < n; i++) {
-        struct watch *w = events[i].data.ptr;
-        if (w->kind == WATCH_SESSION)
-            acceptor_session_ready(ac, (struct session_slot *)(void *)w);
-    }
+    do {
+        n = epoll_wait(ac->session_epoll, events, EVENTS, 0);
+        for (int i = 0; i < n; i++)
+            session_ready(ac, events[i].data.ptr);
+    } while (n == EVENTS);
 }
 
 /* The list is in the order of use: the last ones waited longest. */

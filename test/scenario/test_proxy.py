@@ -389,6 +389,25 @@ def test_a_balancer_of_aws(node):
     e.wait_log(r"PROXY negotiation failed .*no header came in time .*AWS NLB: .*on_first_ack")
 
 
+def test_headers_that_come_while_others_connect_are_seen(node):
+    """More of them than the acceptor hears of at once, behind a new connection."""
+    e = node("smtp_accept_max = 0\nsmtp_connect_backlog = 200\nproxy_protocol_timeout = 20s")
+    clients = [connect(e, b"", greet=False) for _ in range(100)]
+    acceptor = children(e.process.pid)["acceptor"]
+    time.sleep(0.3)  # until all are watched
+    os.kill(acceptor, signal.SIGSTOP)
+    try:
+        other = connect(e, v1(), greet=False)
+        for c in clients:
+            c.send(v1())
+    finally:
+        os.kill(acceptor, signal.SIGCONT)
+    for c in [other, *clients]:
+        c.sock.settimeout(5)
+        assert c.reply().startswith("220")
+        c.sock.close()
+
+
 def memory(pid):
     return int(re.search(r"^RssAnon:\s+(\d+) kB", open(f"/proc/{pid}/status").read(), re.M)[1])
 
