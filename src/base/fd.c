@@ -345,37 +345,6 @@ bool fd_lock(int fd, bool exclusive, bool wait)
     return rc == 0;
 }
 
-/* mkdir obeys the umask; chmod makes the mode what was asked for. */
-static bool make_level(const char *path, mode_t mode)
-{
-    if (mkdir(path, mode) == 0)
-        return chmod(path, mode) == 0;
-    return errno == EEXIST;
-}
-
-bool dir_make(const char *path, mode_t mode)
-{
-    struct stat st;
-    struct arena *a = arena_new("dir_make");
-    char *copy = arena_strdup(a, path);
-    bool ok = true;
-
-    for (char *p = copy + 1; *copy != '\0' && ok && *p != '\0'; p++) {
-        if (*p != '/')
-            continue;
-        *p = '\0';
-        ok = stat(copy, &st) == 0 || make_level(copy, mode);
-        *p = '/';
-    }
-    ok = ok && make_level(copy, mode);
-    if (ok && stat(copy, &st) == 0 && !S_ISDIR(st.st_mode)) {
-        errno = ENOTDIR;
-        ok = false;
-    }
-    arena_destroy(&a);
-    return ok;
-}
-
 union fd_control {
     struct cmsghdr align;
     char bytes[CMSG_SPACE(sizeof(int) * FD_PASS_MAX)];
@@ -390,46 +359,6 @@ static bool try_again(ssize_t done, int *tries)
         return true;
     struct timespec wait = { .tv_nsec = 1000 * 1000L << *tries };
     return ++*tries <= SEND_TRIES && (nanosleep(&wait, NULL) == 0 || errno == EINTR);
-}
-
-/* Where the file system cannot do it at once (NFS), link does: it never replaces either. */
-int fd_open_unnamed(const char *dir, mode_t mode)
-{
-    static int can_name = -1; /* looked at once */
-    int fd;
-
-    if (can_name < 0)
-        can_name = os_can_name();
-    if (!can_name) {
-        errno = EOPNOTSUPP;
-        return -1;
-    }
-    do
-        fd = os_open_unnamed(dir, mode);
-    while (fd < 0 && errno == EINTR);
-    return fd;
-}
-
-bool fd_name(int fd, const char *path)
-{
-    return os_name(fd, path) == 0;
-}
-
-bool fd_sync_covers_name(int fd)
-{
-    return os_sync_covers_name(fd);
-}
-
-bool fd_rename_new(const char *from, const char *to)
-{
-    if (os_rename_new(from, to) == 0)
-        return true;
-    if (errno != EINVAL && errno != ENOSYS)
-        return false;
-    if (link(from, to) != 0)
-        return false;
-    (void)unlink(from);
-    return true;
 }
 
 bool fd_send_msg(int sock, const void *p, size_t n, const int *fds, int nfds)
