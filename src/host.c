@@ -87,7 +87,7 @@ static enum dns_rc query_type(struct exim *e, struct arena *a, const struct host
         err_set(err, a, "%s", ans.err.msg != NULL ? ans.err.msg : "DNS failure");
     if (rc != DNS_SUCCEED)
         return rc;
-    struct ip *ips = (struct ip *)out->ips.ips;
+    struct ip *ips = unconst(out->ips.ips);
 
     for (size_t i = 0; i < ans.count && out->ips.count < HOST_ADDRESSES_MAX; i++)
         ips[out->ips.count++] = ans.records[i].ip;

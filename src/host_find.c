@@ -131,7 +131,7 @@ static enum host_find find_addresses(struct finder *f, struct found_list *l, str
     model->name = dns.canonical;
     model->dnssec_used = rq.want_dnssec;
     model->dnssec_ok = model->dnssec_ok && dns.ad;
-    order_addresses((struct ip *)dns.ips.ips, dns.ips.count, o->ipv4_prefer ? 4 : 6);
+    order_addresses(unconst(dns.ips.ips), dns.ips.count, o->ipv4_prefer ? 4 : 6);
     return add_addresses(f, l, model, &dns.ips);
 }
 

@@ -25,11 +25,11 @@ static void keep_text(struct reader *r, const char *line)
     if (c->text_count == r->text_cap) {
         size_t cap = r->text_cap == 0 ? 512 : r->text_cap * 2;
 
-        c->text = arena_realloc(r->arena, (void *)(uintptr_t)c->text,
+        c->text = arena_realloc(r->arena, unconst(c->text),
                                 r->text_cap * sizeof(*c->text), cap * sizeof(*c->text));
         r->text_cap = cap;
     }
-    ((const char **)(uintptr_t)c->text)[c->text_count++] = line;
+    ((const char **)unconst(c->text))[c->text_count++] = line;
 }
 
 const char *reader_next(struct reader *r)
@@ -76,11 +76,11 @@ void reader_hide(struct reader *r, const struct option *o)
         size_t cap = r->hidden_cap == 0 ? 8 : r->hidden_cap * 2;
 
         c->hidden =
-            arena_realloc(r->arena, (void *)(uintptr_t)c->hidden,
+            arena_realloc(r->arena, unconst(c->hidden),
                           r->hidden_cap * sizeof(*c->hidden), cap * sizeof(*c->hidden));
         r->hidden_cap = cap;
     }
-    ((const struct option **)(uintptr_t)c->hidden)[c->hidden_count++] = o;
+    ((const struct option **)unconst(c->hidden))[c->hidden_count++] = o;
 }
 
 /* ---- Sections ---- */

@@ -133,7 +133,7 @@ static bool set_variables(struct route_run *run)
             addr->router_vars = hash_new(run->ctx.arena, false);
         /* "set" names carry their r_; the table is keyed without it. */
         const char *name = strncmp(t->name, "r_", 2) == 0 ? t->name + 2 : t->name;
-        hash_put(addr->router_vars, name, (char *)v);
+        hash_put(addr->router_vars, name, unconst(v));
     }
     return true;
 }

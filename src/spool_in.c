@@ -172,7 +172,7 @@ static void put_acl(struct message *m, struct hash **vars, const char *name, con
 {
     if (*vars == NULL)
         *vars = hash_new(m->arena, false);
-    hash_put(*vars, name, (void *)(size_t)value);
+    hash_put(*vars, name, unconst(value));
 }
 
 static bool read_acl(struct reader *r, struct hash **vars, struct str value)

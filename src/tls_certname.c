@@ -177,7 +177,7 @@ static bool match_common_names(struct check *c, X509 *cert)
     const X509_NAME *subject = X509_get_subject_name(cert);
     bool found = false;
 
-    for (int i = -1; !found && (i = X509_NAME_get_index_by_NID((X509_NAME *)subject, NID_commonName, i)) >= 0;) {
+    for (int i = -1; !found && (i = X509_NAME_get_index_by_NID(unconst(subject), NID_commonName, i)) >= 0;) {
         unsigned char *utf8;
         int len = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, i)));
 

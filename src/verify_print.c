@@ -64,7 +64,7 @@ static bool is_duplicate(const struct printer *p, const struct address *addr)
 {
     const char *key = arena_strdup(p->ctx->exim->arena, addr->unique);
 
-    return p->how->seen != NULL && hash_put(p->how->seen, key, (char *)key) != NULL;
+    return p->how->seen != NULL && hash_put(p->how->seen, key, unconst(key)) != NULL;
 }
 
 static void print_routed(const struct printer *p, const struct address *addr)

@@ -155,7 +155,7 @@ static void set_variable(struct arena *a, struct hash **vars, const char *name,
     const char *copy = arena_strdup(a, value);
     if (hash_find(*vars, name) == NULL)
         name = arena_strdup(a, name);
-    hash_put(*vars, name, (void *)(uintptr_t)copy);
+    hash_put(*vars, name, unconst(copy));
 }
 
 enum acl_result acl_modifier_set(struct acl_run *r, const struct acl_item *c,

@@ -11,12 +11,17 @@ static const struct openssl *functions;
 
 bool openssl_load(struct err *err)
 {
-#define NAME(name) #name "\0"
-    static const char names[] = OPENSSL_FUNCTIONS(NAME);
+#define ROOM(name) char room_##name[sizeof(#name)];
+#define NAME(name) #name,
+    static const struct { /* longer than a string may be in C */
+        OPENSSL_FUNCTIONS(ROOM)
+        char end;
+    } names = { OPENSSL_FUNCTIONS(NAME) '\0' };
 #undef NAME
+#undef ROOM
 
     if (functions == NULL) /* it brings libcrypto, whose functions are found through the same handle */
-        functions = dynlib_load(LIBRARY, names, err);
+        functions = dynlib_load(LIBRARY, (const char *)&names, err);
     return functions != NULL;
 }
 

@@ -207,7 +207,7 @@ static bool read_text(const struct setting *v)
     if (!read_expr(&value, &t->value))
         return false;
     while (*last != NULL)
-        last = (const struct router_text **)(void *)&(*last)->next;
+        last = unconst(&(*last)->next);
     *last = t;
     return true;
 }
@@ -349,7 +349,7 @@ bool option_read(const struct option_set *s, const struct option *o, void *targe
     if (line->negated && v.text != NULL)
         return err_set(err, s->arena, "extra characters follow boolean option %s",
                        v.name);
-    hash_put(s->set, o->name, (void *)(uintptr_t)o);
+    hash_put(s->set, o->name, unconst(o));
     return store(&v, target, line->negated);
 }
 

@@ -125,7 +125,7 @@ bool agent_on_run(int sock, struct arena *a, struct str body)
     struct err err = { 0 };
 
     for (uint32_t i = 0; i < n; i++)
-        argv[i] = (char *)wire_get_cstr(&r, a);
+        argv[i] = unconst(wire_get_cstr(&r, a));
     c.cwd = wire_get_cstr(&r, a);
     c.timeout = (long)wire_get_i64(&r);
     if (!wire_done(&r) || n == 0 || argv[0] == NULL)

@@ -74,7 +74,7 @@ static struct hash *get_vars(struct wire_reader *r, struct arena *a)
         const char *value = wire_get_cstr(r, a);
         if (name == NULL || value == NULL)
             break;
-        hash_put(vars, name, (char *)value);
+        hash_put(vars, name, unconst(value));
     }
     return vars;
 }
@@ -295,7 +295,7 @@ static const struct transport_submission *get_submissions(struct wire_reader *r,
         if (s == NULL)
             break;
         *tail = s;
-        tail = (const struct transport_submission **)&s->next;
+        tail = unconst(&s->next);
     }
     return first;
 }

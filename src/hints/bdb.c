@@ -83,7 +83,7 @@ static DBT thing(struct str s)
     DBT t;
 
     memset(&t, 0, sizeof(t));
-    t.data = (void *)(uintptr_t)s.p;
+    t.data = unconst(s.p);
     t.size = (u_int32_t)s.len;
     return t;
 }

@@ -48,7 +48,7 @@ static enum rc find_key(struct lookup_call *call, struct str key)
 
     memset(&k, 0, sizeof(k));
     memset(&v, 0, sizeof(v));
-    k.data = (void *)(uintptr_t)key.p;
+    k.data = unconst(key.p);
     k.size = (u_int32_t)key.len;
     int rc = db->get(db, NULL, &k, &v, 0);
     if (rc == DB_NOTFOUND)

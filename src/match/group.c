@@ -97,7 +97,7 @@ static const struct hash *make_names(struct arena *a, const struct match_item *i
     static const char present[] = "";
 
     for (size_t i = 0; i < n; i++)
-        hash_put(names, items[i].text, (void *)(uintptr_t)present);
+        hash_put(names, items[i].text, unconst(present));
     return names;
 }
 

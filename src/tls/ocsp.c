@@ -15,7 +15,7 @@ static enum tls_ocsp status_of(OCSP_BASICRESP *basic, STACK_OF(X509) *chain, con
         OCSP_SINGLERESP *single = OCSP_resp_get0(basic, i);
         ASN1_GENERALIZEDTIME *this_update, *next_update;
         ASN1_OBJECT *algorithm;
-        OCSP_CERTID *theirs = (OCSP_CERTID *)OCSP_SINGLERESP_get0_id(single);
+        OCSP_CERTID *theirs = unconst(OCSP_SINGLERESP_get0_id(single));
 
         OCSP_id_get0_info(NULL, &algorithm, NULL, NULL, theirs);
         const EVP_MD *md = EVP_get_digestbyobj(algorithm);

@@ -112,7 +112,7 @@ static EVP_PKEY *dh_group(const char *group)
 {
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "DH", NULL);
     OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, (char *)group, 0),
+        OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, unconst(group), 0),
         OSSL_PARAM_construct_end(),
     };
     EVP_PKEY *key = NULL;

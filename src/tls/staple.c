@@ -92,7 +92,7 @@ static bool covers(const struct staple *s, X509 *cert)
         ASN1_INTEGER *serial;
 
         OCSP_single_get0_status(single, NULL, NULL, &this_update, &next_update);
-        OCSP_id_get0_info(NULL, NULL, NULL, &serial, (OCSP_CERTID *)OCSP_SINGLERESP_get0_id(single));
+        OCSP_id_get0_info(NULL, NULL, NULL, &serial, unconst(OCSP_SINGLERESP_get0_id(single)));
         if (serial != NULL && ASN1_INTEGER_cmp(serial, X509_get0_serialNumber(cert)) == 0)
             return next_update != NULL && OCSP_check_validity(this_update, next_update, 300, -1) == 1;
     }

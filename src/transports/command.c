@@ -25,7 +25,7 @@ static bool add(struct args *args, const char *arg)
         args->v = arena_realloc(args->a, args->v, args->cap * sizeof(char *), cap * sizeof(char *));
         args->cap = cap;
     }
-    args->v[args->n++] = (char *)arg;
+    args->v[args->n++] = unconst(arg);
     args->v[args->n] = NULL;
     return true;
 }

@@ -183,7 +183,7 @@ static void limit_core(bool permit, struct rlimit *old)
 static pid_t start(struct pipe_run *run)
 {
     const struct pipe *t = run->t;
-    const struct proc_spawn spawn = { .argv = run->argv, .envp = (char *const *)run->env,
+    const struct proc_spawn spawn = { .argv = run->argv, .envp = unconst(run->env),
                                       .umask = (mode_t)t->umask, .join_stderr = true };
     struct rlimit core;
     int in, out;

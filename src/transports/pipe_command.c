@@ -80,7 +80,7 @@ static bool search_path(struct pipe_run *run, const char *path)
         const char *file = arena_printf(run->arena, "%s/%s", dir, run->argv[0]);
         if (access(file, F_OK) != 0)
             continue;
-        run->argv[0] = (char *)file;
+        run->argv[0] = unconst(file);
         return true;
     }
     return pipe_result(run, RC_FAIL, 0, "5.3.5", "\"%s\" command not found for %s transport", run->argv[0],
