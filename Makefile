@@ -3,7 +3,7 @@
 #   make                   build-<system>-<machine>/exim, as Local/Makefile says (made from
 #                          src/EDITME by the first make; see there)
 #   make install           DESTDIR= for packagers, INSTALL_SETUID=no for a binary without it
-#   make check-unit        the unit tests, under ASan and UBSan
+#   make check-unit        the unit tests, under ASan and UBSan, built with DEVELOPER=1
 #   make check-guards      all eight combinations of the EXPERIMENTAL_* settings
 #   make fuzz              every fuzzer for FUZZ_SECONDS (60); needs clang
 #   make check-fuzz        replays the corpora of the fuzzers without clang
@@ -198,12 +198,12 @@ RELEASED = t_arena # also as released: under ASan an arena carves nothing
 check:
 	@scripts/check
 check-unit:
-	+@$(OTHER) -k BUILD=$(SANDIR) SAN=1 unit-programs; built=$$?; \
+	+@$(OTHER) -k BUILD=$(SANDIR) SAN=1 DEVELOPER=1 unit-programs; built=$$?; \
 	$(OTHER) BUILD=$(PLAINDIR) $(RELEASED:%=$(PLAINDIR)/%) && \
 	scripts/run-unit $(SANDIR)/unit.log $(TESTS:$(BUILD)/%=$(SANDIR)/%) \
 	$(RELEASED:%=$(PLAINDIR)/%) && exit $$built
 check-fuzz:
-	+@$(OTHER) BUILD=$(SANDIR) SAN=1 replay-programs
+	+@$(OTHER) BUILD=$(SANDIR) SAN=1 DEVELOPER=1 replay-programs
 	@scripts/run-fuzz replay $(SANDIR) $(FUZZERS:f_%=%)
 FUZZ_SECONDS ?= 60
 fuzz:

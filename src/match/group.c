@@ -23,7 +23,7 @@ static struct net_range range_of(const struct ip *ip, unsigned bits)
 
     for (size_t i = 0; i < n; i++) {
         unsigned left = bits > i * 8 ? bits - (unsigned)i * 8 : 0;
-        unsigned char mask = left >= 8 ? 0xff : (unsigned char)(0xff00 >> left);
+        unsigned char mask = (unsigned char)(left >= 8 ? 0xff : 0xff00 >> left);
 
         r.from[i] = ip->bytes[i] & mask;
         r.to[i] = ip->bytes[i] | (unsigned char)~mask;

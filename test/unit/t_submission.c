@@ -10,7 +10,7 @@ static const struct cmd_mode bm = { "bm", 0, cmd_bm };
 
 static struct str example(struct arena *a)
 {
-    char *args[] = { (char *)"a@b", (char *)"" };
+    char *args[] = { unconst("a@b"), unconst("") };
     const struct cmd_line c = { .mode = &bm, .sender = "", .sender_name = "J", .oMt = "x", .extract_recipients = true,
                                 .receive = { .dot_ends = true, .receive_timeout = -1 }, .args = args, .nargs = 2,
                                 .config_files = "/etc/passwd" };
