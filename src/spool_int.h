@@ -39,7 +39,7 @@ extern const struct spool_field spool_fields[]; /* in the order in which they ar
 extern const size_t spool_field_count;
 static inline void *spool_field_at(const struct message *m, size_t offset)
 {
-    return (char *)(void *)(size_t)m + offset;
+    return (char *)unconst(m) + offset;
 }
 
 /* ---- the tree of those who have the message already (spool_tree.c) ---- */
@@ -52,6 +52,9 @@ bool spool_line(struct str *text, struct str *line) MUST_USE;
 /* ---- files (spool_file.c) ---- */
 enum { SPOOL_ID_LINE = SPOOL_DATA_START }; /* "xxxxxx-yyyyyy-zz-D\n" */
 extern const char spool_input[], spool_msglogs[];
+extern const char spool_subs[63]; /* the names of split directories */
+/* "<id><suffix>" with a two-letter suffix: then its id. */
+bool spool_is_file(const char *name, const char *suffix, char id[17]);
 /* The directory of id in the form that the configuration asks for, or in the other one. */
 const char *spool_dir(struct arena *a, const struct exim *e, const char *dir, const char *id, bool split);
 /* Path of an existing file of the message in either form; NULL: there is none. */

@@ -22,7 +22,7 @@ struct spool_entries {
     size_t count, room;
 };
 
-static const char subs[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const char spool_subs[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /* A folder when it was read. A later change shows in its time, unless it was changed in the last moment before. */
 struct folder {
@@ -32,7 +32,7 @@ struct folder {
 
 struct spool_extras {
     struct spool_entries data, journals, temps; /* temps: id is what stands behind "hdr." */
-    struct folder folders[sizeof(subs)];        /* input, and one for each of subs */
+    struct folder folders[sizeof(spool_subs)];  /* input, and one for each of spool_subs */
 };
 
 /* One walk over input or msglog and its split directories. */
@@ -50,7 +50,7 @@ struct walk {
 
 static size_t folder_index(char sub)
 {
-    return sub == '\0' ? 0 : (size_t)(strchr(subs, sub) - subs) + 1;
+    return sub == '\0' ? 0 : (size_t)(strchr(spool_subs, sub) - spool_subs) + 1;
 }
 
 static void note_folder(struct walk *w, int fd, char sub)
@@ -104,13 +104,12 @@ static bool walk_all(struct walk *w)
     const char *top = arena_printf(w->arena, "%s/%s", w->exim->config->spool_directory, w->top);
     bool ok = walk_dir(w, top, '\0');
 
-    for (const char *c = subs; ok && *c != '\0'; c++)
+    for (const char *c = spool_subs; ok && *c != '\0'; c++)
         ok = walk_dir(w, arena_printf(w->arena, "%s/%c", top, *c), *c);
     return ok;
 }
 
-/* "<id><suffix>" with a two-letter suffix. */
-static bool is_file_of_message(const char *name, const char *suffix, char id[17])
+bool spool_is_file(const char *name, const char *suffix, char id[17])
 {
     if (strlen(name) != MSGID_LEN + 2 || strcmp(name + MSGID_LEN, suffix) != 0)
         return false;
@@ -138,13 +137,13 @@ static void collect(struct walk *w, int dirfd, const char *name, char sub)
     char id[17];
 
     (void)dirfd;
-    if (is_file_of_message(name, "-H", id))
+    if (spool_is_file(name, "-H", id))
         add_entry(w, &w->messages, id, sub);
-    else if (is_file_of_message(name, "-J", id))
+    else if (spool_is_file(name, "-J", id))
         add_entry(w, &w->extras->journals, id, sub);
     else if (!w->all)
         return;
-    else if (is_file_of_message(name, "-D", id))
+    else if (spool_is_file(name, "-D", id))
         add_entry(w, &w->extras->data, id, sub);
     else if (cstr_starts(name, temp) && strlen(name) < sizeof(id) + strlen(temp))
         add_entry(w, &w->extras->temps, name + strlen(temp), sub);
@@ -177,24 +176,6 @@ bool spool_scan(struct exim *e, struct arena *a, struct spool_entry **out, size_
     if (extras != NULL)
         *extras = w.extras;
     return true;
-}
-
-static void count_one(struct walk *w, int dirfd, const char *name, char sub)
-{
-    char id[17];
-
-    (void)dirfd;
-    (void)sub;
-    w->messages.count += is_file_of_message(name, "-H", id);
-}
-
-bool spool_count(struct exim *e, struct arena *a, size_t *count, struct err *err)
-{
-    struct walk w = { .exim = e, .arena = a, .err = err, .top = spool_input, .visit = count_one };
-    bool ok = walk_all(&w);
-
-    *count = w.messages.count;
-    return ok;
 }
 
 static bool is_old(int dirfd, const char *name)
@@ -267,7 +248,7 @@ void spool_clean(struct exim *e, const struct spool_entry *list, size_t count, c
     struct walk w = { .exim = e, .arena = a, .top = spool_msglogs, .visit = sweep_msglog, .known = known };
 
     for (size_t i = 0; i < count; i++)
-        (void)hash_put(known, list[i].id, (void *)(size_t)&list[i]);
+        (void)hash_put(known, list[i].id, unconst(&list[i]));
     sweep(&w, &extras->data, "-D");
     sweep(&w, &extras->journals, "-J");
     sweep_temps(&w, &extras->temps);

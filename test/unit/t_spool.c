@@ -1,4 +1,4 @@
-/* link: base spool spool_in spool_out spool_tree spool_fields spool_file spool_write spool_scan spool_rest spool_wal spool_wal_read message header parse_rfc2047 */
+/* link: base spool spool_in spool_out spool_tree spool_fields spool_file spool_write spool_scan spool_count spool_rest spool_wal spool_wal_make spool_wal_read message header parse_rfc2047 */
 #include "spool.h"
 
 #include <dirent.h>
@@ -460,6 +460,29 @@ static void entries_of_a_scan_are_read_in_their_place(void **state)
     assert_int_equal(spool_peek_entry(&p->exim, &list[0], p->arena, &seen, &err), SPOOL_GONE);
 }
 
+/* So many names that two processes read them, where the file system lets them. */
+static void a_large_queue_is_counted(void **state)
+{
+    enum { MESSAGES = 30000 };
+    struct place *p = *state;
+    struct err err = { 0 };
+    size_t count;
+    char name[40];
+
+    assert_true(spool_prepare(&p->exim, &err));
+    int dir = open(arena_printf(p->arena, "%s/input", p->config.spool_directory), O_RDONLY | O_DIRECTORY);
+    assert_true(dir >= 0);
+    for (int i = 0; i < MESSAGES; i++) {
+        snprintf(name, sizeof(name), "1xX%03d-000%03d-D2-%c", i / 1000, i % 1000, i % 3 == 0 ? 'D' : 'H');
+        int fd = openat(dir, name, O_CREAT | O_WRONLY, 0600);
+        assert_true(fd >= 0);
+        close(fd);
+    }
+    close(dir);
+    assert_true(spool_count(&p->exim, p->arena, &count, &err));
+    assert_int_equal(count, MESSAGES / 3 * 2);
+}
+
 static void a_locked_message_is_left_alone(void **state)
 {
     struct place *p = *state;
@@ -700,6 +723,7 @@ int main(void)
         PLACE_TEST(a_journal_younger_than_the_scan_is_seen),
         PLACE_TEST(both_forms_of_directories_are_found),
         PLACE_TEST(entries_of_a_scan_are_read_in_their_place),
+        PLACE_TEST(a_large_queue_is_counted),
         PLACE_TEST(a_locked_message_is_left_alone),
         PLACE_TEST(bad_files_stay_where_they_are),
         PLACE_TEST(a_torn_journal_line_is_not_glued_to_the_next),

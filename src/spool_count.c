@@ -1,0 +1,92 @@
+#include <dirent.h>
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/proc.h"
+#include "config/config.h"
+#include "exim.h"
+#include "os.h"
+#include "spool.h"
+#include "spool_int.h"
+
+/* Of a directory, in bytes: tens of thousands of names, which take much longer than a fork. */
+enum { WORTH_HALVING = 1024 * 1024 };
+
+/* Envelopes among the names from a place on, up to another one (0: the start, the end); -1 with errno. */
+static int64_t count_between(const char *path, off_t from, off_t until)
+{
+    DIR *d = opendir(path);
+    struct dirent *entry;
+    int64_t count = 0;
+    off_t at = from;
+    char id[17];
+
+    if (d == NULL)
+        return -1;
+    bool ok = from == 0 || lseek(dirfd(d), from, SEEK_SET) == from;
+    while (ok && (errno = 0, entry = readdir(d)) != NULL && (until == 0 || at < until)) {
+        count += spool_is_file(entry->d_name, "-H", id);
+        at = entry->d_off;
+    }
+    int why = errno;
+    ok = ok && why == 0;
+    (void)closedir(d);
+    errno = why;
+    return ok ? count : -1;
+}
+
+/* Two readers, one from the start to the middle, one from there to the end. -1: it did not work out. */
+static int64_t count_halves(const char *path, off_t middle)
+{
+    int64_t *theirs = mmap(NULL, sizeof(*theirs), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (theirs == MAP_FAILED)
+        return -1;
+    *theirs = -1;
+    pid_t pid = proc_fork("queue count");
+    if (pid == 0) {
+        *theirs = count_between(path, middle, 0);
+        _exit(0);
+    }
+    int64_t ours = pid < 0 ? -1 : count_between(path, 0, middle);
+    if (pid > 0) {
+        struct proc_status end = proc_wait(pid, -1);
+        (void)end; /* the number says it */
+    }
+    int64_t sum = ours < 0 || *theirs < 0 ? -1 : ours + *theirs;
+    (void)munmap(theirs, sizeof(*theirs));
+    return sum;
+}
+
+static off_t middle_of(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && st.st_size >= WORTH_HALVING && sysconf(_SC_NPROCESSORS_ONLN) > 1
+               ? os_directory_middle(path)
+               : 0;
+}
+
+static bool count_folder(const char *path, struct arena *a, size_t *count, struct err *err)
+{
+    off_t middle = middle_of(path);
+    int64_t n = middle == 0 ? -1 : count_halves(path, middle);
+
+    if (n < 0)
+        n = count_between(path, 0, 0);
+    *count += n < 0 ? 0 : (size_t)n;
+    return n >= 0 || errno == ENOENT || err_sys(err, a, errno, "cannot read %s", path);
+}
+
+bool spool_count(struct exim *e, struct arena *a, size_t *count, struct err *err)
+{
+    const char *top = arena_printf(a, "%s/%s", e->config->spool_directory, spool_input);
+
+    *count = 0;
+    bool ok = count_folder(top, a, count, err);
+    for (const char *c = spool_subs; ok && *c != '\0'; c++)
+        ok = count_folder(arena_printf(a, "%s/%c", top, *c), a, count, err);
+    return ok;
+}
