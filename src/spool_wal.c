@@ -2,47 +2,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/fd.h"
-#include "config/config.h"
-#include "exim.h"
-#include "spool.h"
-#include "spool_int.h"
 #include "spool_wal_int.h"
 
 enum {
-    UNITS = WAL_SEGMENT / WAL_ALIGN * WAL_SEGMENTS,
     RESERVED = 2, /* segments that only WAL_JOURNAL and WAL_GONE may enter */
     FILL = 256 * 1024,
-};
-
-/* Shared by all processes of the daemon. */
-struct shared {
-    pthread_mutex_t append, sync; /* survive the death of their holders */
-    _Atomic uint64_t end;         /* lsn of the next record */
-    _Atomic uint64_t synced;
-    uint64_t lost_from,
-        lost_to;    /* a sync failed: what is in between is not known to be on the disk */
-    uint64_t first; /* the oldest segment that may hold a live message */
-    off_t filled;   /* up to here the file has blocks */
-    _Atomic uint32_t live[WAL_SEGMENTS];
-    _Atomic uint8_t state[UNITS]; /* of the message whose record begins there */
-};
-
-struct wal {
-    int fd;
-    bool no_sync;
-    struct shared *s;
 };
 
 static uint64_t segment_of(uint64_t lsn)
@@ -55,91 +27,6 @@ static size_t unit_of(uint64_t lsn)
     return (size_t)wal_position(lsn) / WAL_ALIGN;
 }
 
-/* ---- making ---- */
-
-static bool init_mutex(pthread_mutex_t *m)
-{
-    pthread_mutexattr_t attr;
-
-    return pthread_mutexattr_init(&attr) == 0 &&
-           pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) == 0 &&
-           pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) == 0 &&
-           pthread_mutex_init(m, &attr) == 0;
-}
-
-static struct shared *share(void)
-{
-    struct shared *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE,
-                            MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-    if (s == MAP_FAILED)
-        return NULL;
-    if (!init_mutex(&s->append) || !init_mutex(&s->sync)) {
-        (void)munmap(s, sizeof(*s));
-        return NULL;
-    }
-    s->end = s->synced = (uint64_t)WAL_SEGMENT * WAL_SEGMENTS; /* 0 is no lsn */
-    s->first = WAL_SEGMENTS;
-    return s;
-}
-
-int wal_open(const struct exim *e, struct arena *a, int flags)
-{
-    return fd_open(arena_printf(a, "%s/wal", e->config->spool_directory),
-                   flags | O_NOFOLLOW, SPOOL_MODE);
-}
-
-/* Its name is to be on the disk before a message is. */
-static bool owned_and_locked(const struct exim *e, int fd)
-{
-    struct stat st;
-
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &st) < 0)
-        return false;
-    if (st.st_nlink == 0 || st.st_size != 0) {
-        errno = st.st_nlink == 0 ? EWOULDBLOCK : EEXIST;
-        return false;
-    }
-    return (geteuid() != 0 ||
-            fchown(fd, e->config->exim_uid, e->config->exim_gid) == 0) &&
-           (e->config->main.disable_fsync || fd_sync_dir(e->config->spool_directory));
-}
-
-/* A command that looks for a log left behind may hold the new one for a moment. */
-static int make_file(const struct exim *e)
-{
-    enum { TRIES = 10, PAUSE_MS = 20 };
-
-    for (int i = 0;; i++) {
-        int fd = wal_open(e, e->arena, O_RDWR | O_CREAT);
-
-        if (fd < 0 || owned_and_locked(e, fd))
-            return fd;
-        int why = errno;
-        (void)fd_close(fd);
-        errno = why;
-        if (why != EWOULDBLOCK || i == TRIES)
-            return -1;
-        (void)poll(NULL, 0, PAUSE_MS);
-    }
-}
-
-struct wal *wal_create(struct exim *e, struct err *err)
-{
-    int fd = make_file(e);
-    struct shared *s = fd < 0 ? NULL : share();
-
-    if (s == NULL) {
-        err_sys(err, e->arena, errno, "cannot make %s/wal", e->config->spool_directory);
-        if (fd >= 0)
-            (void)fd_close(fd);
-        return NULL;
-    }
-    struct wal *w = arena_new_obj(e->arena, struct wal);
-    *w = (struct wal){ .fd = fd, .no_sync = e->config->main.disable_fsync, .s = s };
-    return w;
-}
-
 int wal_fd(const struct wal *w)
 {
     return w == NULL ? -1 : w->fd;
@@ -147,7 +34,7 @@ int wal_fd(const struct wal *w)
 
 /* ---- locks ---- */
 
-static void recount_segment(struct shared *s, uint64_t segment)
+static void recount_segment(struct wal_shared *s, uint64_t segment)
 {
     uint64_t begin = segment * WAL_SEGMENT;
     uint32_t live = 0;
@@ -162,13 +49,13 @@ static void recount_segment(struct shared *s, uint64_t segment)
 
 /* Whoever died in the middle of an append left at most bytes after the end, and counts
  * that are not what the states say. */
-static void recount(struct shared *s)
+static void recount(struct wal_shared *s)
 {
     for (uint64_t segment = s->first; segment <= segment_of(s->end - 1); segment++)
         recount_segment(s, segment);
 }
 
-static void enter_append(struct shared *s)
+static void enter_append(struct wal_shared *s)
 {
     if (pthread_mutex_lock(&s->append) != EOWNERDEAD)
         return;
@@ -176,14 +63,14 @@ static void enter_append(struct shared *s)
     (void)pthread_mutex_consistent(&s->append);
 }
 
-static void leave_append(struct shared *s)
+static void leave_append(struct wal_shared *s)
 {
     (void)pthread_mutex_unlock(&s->append);
 }
 
 /* ---- appending ---- */
 
-static bool next_segment(struct shared *s, uint64_t segment, enum wal_kind kind)
+static bool next_segment(struct wal_shared *s, uint64_t segment, enum wal_kind kind)
 {
     uint64_t room = kind == WAL_MESSAGE ? WAL_SEGMENTS - RESERVED : WAL_SEGMENTS;
 
@@ -199,7 +86,7 @@ static bool next_segment(struct shared *s, uint64_t segment, enum wal_kind kind)
     return true;
 }
 
-static bool make_room(struct shared *s, size_t size, enum wal_kind kind)
+static bool make_room(struct wal_shared *s, size_t size, enum wal_kind kind)
 {
     uint64_t segment = segment_of(s->end);
     bool at_start = s->end == segment * WAL_SEGMENT;
@@ -215,9 +102,9 @@ static bool make_room(struct shared *s, size_t size, enum wal_kind kind)
 
 static bool put(const struct wal *w, const struct wal_header *h, const struct wal_record *r, uint64_t lsn)
 {
-    struct iovec parts[] = { { (void *)(size_t)h, sizeof(*h) },
-                             { (void *)(size_t)r->head.p, r->head.len },
-                             { (void *)(size_t)r->body.p, r->body.len } };
+    struct iovec parts[] = { { unconst(h), sizeof(*h) },
+                             { unconst(r->head.p), r->head.len },
+                             { unconst(r->body.p), r->body.len } };
 
     return fd_pwritev_all(w->fd, parts, ARRAY_LEN(parts), wal_position(lsn));
 }
@@ -247,7 +134,7 @@ static void fill_ahead(const struct wal *w, off_t end)
 static uint64_t append_locked(struct wal *w, const struct wal_record *r,
                               struct wal_header *h)
 {
-    struct shared *s = w->s;
+    struct wal_shared *s = w->s;
     size_t size = wal_size(h);
 
     if (!make_room(s, size, r->kind))
@@ -265,6 +152,36 @@ static uint64_t append_locked(struct wal *w, const struct wal_record *r,
     return lsn;
 }
 
+static bool append_gone(struct wal *w, uint64_t lsn, const char *id)
+{
+    struct wal_record r = { .kind = WAL_GONE, .of = lsn };
+    struct wal_header h;
+
+    memcpy(r.id, id, sizeof(r.id));
+    wal_header_fill(&h, &r, 0);
+    return append_locked(w, &r, &h) != 0;
+}
+
+static void owe(struct wal_shared *s, uint64_t lsn, const char *id)
+{
+    uint32_t n = s->owed_count;
+
+    if (n == WAL_OWED)
+        return;
+    s->owed[n].of = lsn;
+    memcpy(s->owed[n].id, id, sizeof(s->owed[n].id));
+    s->owed_count = n + 1;
+}
+
+static void pay(struct wal *w)
+{
+    struct wal_shared *s = w->s;
+
+    for (uint32_t n; (n = s->owed_count) > 0; s->owed_count = n - 1)
+        if (!append_gone(w, s->owed[n - 1].of, s->owed[n - 1].id))
+            return;
+}
+
 uint64_t wal_append(struct wal *w, const struct wal_record *r)
 {
     struct wal_header h;
@@ -277,6 +194,8 @@ uint64_t wal_append(struct wal *w, const struct wal_record *r)
     enter_append(w->s);
     uint64_t lsn = append_locked(w, r, &h);
     int why = errno;
+    if (lsn != 0)
+        pay(w);
     leave_append(w->s);
     errno = why;
     return lsn;
@@ -284,15 +203,13 @@ uint64_t wal_append(struct wal *w, const struct wal_record *r)
 
 void wal_gone(struct wal *w, uint64_t lsn, const char *id)
 {
-    struct wal_record r = { .kind = WAL_GONE, .of = lsn };
-    struct wal_header h;
-    struct shared *s = w->s;
+    struct wal_shared *s = w->s;
 
-    memcpy(r.id, id, sizeof(r.id));
-    wal_header_fill(&h, &r, 0);
     enter_append(s);
-    uint64_t at = append_locked(w, &r, &h);
-    (void)at; /* without the record it may come back after a crash, no worse */
+    if (append_gone(w, lsn, id))
+        pay(w);
+    else
+        owe(s, lsn, id);
     if (atomic_exchange(&s->state[unit_of(lsn)], 0) != 0)
         s->live[segment_of(lsn) % WAL_SEGMENTS]--;
     leave_append(s);
@@ -303,7 +220,7 @@ void wal_gone(struct wal *w, uint64_t lsn, const char *id)
 /* After a failed sync nobody knows what is on the disk: what comes now starts a new
  * segment, which is read whatever the one before looks like. In a full ring it waits for
  * one. */
-static void give_up_segment(struct shared *s)
+static void give_up_segment(struct wal_shared *s)
 {
     enter_append(s);
     uint64_t next = segment_of(s->end - 1) + 1;
@@ -312,14 +229,14 @@ static void give_up_segment(struct shared *s)
     leave_append(s);
 }
 
-static bool is_lost(const struct shared *s, uint64_t lsn)
+static bool is_lost(const struct wal_shared *s, uint64_t lsn)
 {
     return lsn >= s->lost_from && lsn < s->lost_to;
 }
 
 static bool sync_locked(struct wal *w, uint64_t lsn)
 {
-    struct shared *s = w->s;
+    struct wal_shared *s = w->s;
 
     if (is_lost(s,
                 lsn)) { /* a second sync would succeed, and say nothing of what is lost */
@@ -343,7 +260,7 @@ static bool sync_locked(struct wal *w, uint64_t lsn)
 
 bool wal_sync(struct wal *w, uint64_t lsn)
 {
-    struct shared *s = w->s;
+    struct wal_shared *s = w->s;
 
     if (pthread_mutex_lock(&s->sync) == EOWNERDEAD)
         (void)pthread_mutex_consistent(&s->sync);
@@ -356,6 +273,11 @@ bool wal_sync(struct wal *w, uint64_t lsn)
 
 bool wal_sync_all(struct wal *w)
 {
+    if (w->s->owed_count > 0) {
+        enter_append(w->s);
+        pay(w);
+        leave_append(w->s);
+    }
     uint64_t end = w->s->end;
 
     return w->s->synced >= end || wal_sync(w, end - 1);
@@ -439,7 +361,7 @@ uint64_t wal_synced(const struct wal *w)
 
 bool wal_next_live(struct wal *w, uint64_t *lsn, uint64_t end, char id[MSGID_LEN + 1])
 {
-    struct shared *s = w->s;
+    struct wal_shared *s = w->s;
     uint64_t first = s->first * WAL_SEGMENT, from = *lsn > first ? *lsn : first;
     struct wal_header h;
 
@@ -459,16 +381,4 @@ bool wal_next_live(struct wal *w, uint64_t *lsn, uint64_t end, char id[MSGID_LEN
         return true;
     }
     return false;
-}
-
-void wal_remove(struct exim *e, struct wal *w)
-{
-    struct arena *a = arena_new("wal");
-
-    for (int i = 0; i < WAL_SEGMENTS; i++)
-        if (w->s->live[i] != 0)
-            goto out;
-    (void)unlink(arena_printf(a, "%s/wal", e->config->spool_directory));
-out:
-    arena_destroy(&a);
 }

@@ -56,8 +56,8 @@ uint64_t wal_append(struct wal *w, const struct wal_record *r) MUST_USE;
  * does not help. */
 bool wal_sync(struct wal *w, uint64_t lsn) MUST_USE;
 bool wal_sync_all(struct wal *w) MUST_USE; /* whatever was appended until now */
-/* The message is not here any more. Not synced: after a power failure it may come back.
- */
+/* The message is not here any more. Not synced: after a power failure it may come back. What cannot be written is tried
+ * again with the next record and by wal_sync_all; until then it is there for who reads the file. */
 void wal_gone(struct wal *w, uint64_t lsn, const char *id);
 
 enum wal_state {

@@ -1,7 +1,9 @@
-/* spool_wal_int.h - the log's records on the disk, for its writer and its reader. */
+/* spool_wal_int.h - the log's records on the disk, for its writer and its reader, and the memory of the writers. */
 #ifndef EXIM_SPOOL_WAL_INT_H
 #define EXIM_SPOOL_WAL_INT_H
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -29,6 +31,40 @@ static inline off_t wal_position(uint64_t lsn)
     return (off_t)(lsn % ((uint64_t)WAL_SEGMENT * WAL_SEGMENTS));
 }
 
+/* ---- what the processes of the daemon share (spool_wal_make.c, spool_wal.c) ---- */
+enum {
+    WAL_UNITS = WAL_SEGMENT / WAL_ALIGN * WAL_SEGMENTS,
+    WAL_OWED = 256, /* with more that cannot be written, the disk has other troubles */
+};
+
+/* A WAL_GONE that could not be written. */
+struct wal_debt {
+    uint64_t of;
+    char id[MSGID_LEN + 1];
+};
+
+/* Shared by all processes of the daemon. */
+struct wal_shared {
+    pthread_mutex_t append, sync; /* survive the death of their holders */
+    _Atomic uint64_t end;         /* lsn of the next record */
+    _Atomic uint64_t synced;
+    uint64_t lost_from,
+        lost_to;    /* a sync failed: what is in between is not known to be on the disk */
+    uint64_t first; /* the oldest segment that may hold a live message */
+    off_t filled;   /* up to here the file has blocks */
+    struct wal_debt owed[WAL_OWED];
+    _Atomic uint32_t owed_count;
+    _Atomic uint32_t live[WAL_SEGMENTS];
+    _Atomic uint8_t state[WAL_UNITS]; /* of the message whose record begins there */
+};
+
+struct wal {
+    int fd;
+    bool no_sync;
+    struct wal_shared *s;
+};
+
+/* ---- records ---- */
 void wal_header_fill(struct wal_header *h, const struct wal_record *r, uint64_t lsn);
 /* True: h is the header of a record that begins at lsn. */
 bool wal_header_ok(const struct wal_header *h, uint64_t lsn);

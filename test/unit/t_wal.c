@@ -1,5 +1,5 @@
-/* link: base spool spool_in spool_out spool_tree spool_fields spool_file spool_write spool_scan spool_rest spool_wal spool_wal_read message header parse_rfc2047 */
-/* wrap: fcntl flock fdatasync */
+/* link: base spool spool_in spool_out spool_tree spool_fields spool_file spool_write spool_scan spool_rest spool_wal spool_wal_make spool_wal_read message header parse_rfc2047 */
+/* wrap: fcntl flock fdatasync pwritev */
 #include "spool_wal.h"
 
 #include <errno.h>
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,7 +24,7 @@
 
 /* What another process does between two calls of ours. */
 static void (*before_lock)(void *), *before_lock_arg;
-static int sync_error;
+static int sync_error, write_error;
 
 static void once(void)
 {
@@ -40,6 +41,8 @@ int __real_flock(int fd, int how);
 int __wrap_flock(int fd, int how);
 int __real_fdatasync(int fd);
 int __wrap_fdatasync(int fd);
+ssize_t __real_pwritev(int fd, const struct iovec *iov, int n, off_t at);
+ssize_t __wrap_pwritev(int fd, const struct iovec *iov, int n, off_t at);
 
 int __wrap_fcntl(int fd, int cmd, ...)
 {
@@ -64,6 +67,14 @@ int __wrap_fdatasync(int fd)
     if (sync_error == 0)
         return __real_fdatasync(fd);
     errno = sync_error;
+    return -1;
+}
+
+ssize_t __wrap_pwritev(int fd, const struct iovec *iov, int n, off_t at)
+{
+    if (write_error == 0)
+        return __real_pwritev(fd, iov, n, at);
+    errno = write_error;
     return -1;
 }
 
@@ -385,6 +396,48 @@ static void what_is_done_stays_done(void **state)
     close_place(p);
 }
 
+static size_t logged(struct place *p)
+{
+    struct err err = { 0 };
+    struct spool_logged *list;
+    size_t n;
+
+    assert_true(spool_scan_log(&p->exim, p->exim.arena, &list, &n, &err));
+    return n;
+}
+
+/* Delivered, and the disk does not take the note: it is made as soon as the disk takes something. */
+static void a_note_that_could_not_be_written_is_made_later(void **state)
+{
+    struct place *p = open_place();
+    struct wal *w = p->exim.wal;
+    struct message *m[3] = { commit(p, "a@x.test"), commit(p, "b@x.test"), commit(p, "c@x.test") };
+    uint64_t end;
+
+    (void)state;
+    write_error = ENOSPC;
+    for (int i = 0; i < 2; i++)
+        wal_gone(w, m[i]->place, m[i]->id);
+    write_error = 0;
+    assert_int_equal(wal_state(w, m[0]->place), 0);
+    assert_int_equal(logged(p), 3);
+    end = wal_end(w);
+    assert_true(wal_sync_all(w));
+    assert_true(wal_end(w) > end);
+    assert_int_equal(logged(p), 1);
+
+    write_error = EIO;
+    wal_gone(w, m[2]->place, m[2]->id);
+    write_error = 0;
+    assert_int_equal(logged(p), 1);
+    struct message *next = commit(p, "d@x.test");
+    assert_int_equal(logged(p), 1);
+    message_free(&next);
+    for (int i = 0; i < 3; i++)
+        message_free(&m[i]);
+    close_place(p);
+}
+
 static void a_crash_brings_what_is_live_to_files(void **state)
 {
     struct place *p = open_place();
@@ -556,6 +609,7 @@ int main(void)
         cmocka_unit_test(what_is_done_stays_done),
         cmocka_unit_test(a_crash_brings_what_is_live_to_files),
         cmocka_unit_test(nobody_recovers_from_a_daemon_that_lives),
+        cmocka_unit_test(a_note_that_could_not_be_written_is_made_later),
         cmocka_unit_test(a_torn_record_ends_its_segment),
         UNIT_TEST(what_another_has_just_delivered_is_gone),
         UNIT_TEST(what_another_has_just_recovered_is_left_alone),
