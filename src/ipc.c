@@ -293,14 +293,11 @@ bool ipc_send(int sock, const struct ipc_record *r, int fd)
 
 enum ipc_rc ipc_receive(int sock, struct arena *a, struct ipc_record *out, int *fd)
 {
+    static char packet[IPC_RECORD_MAX]; /* what is decoded of it is copied */
     int fds[FD_PASS_MAX];
-    ssize_t got = fd_msg_size(sock);
-    size_t room = got < 1 ? 1 : got > IPC_RECORD_MAX ? IPC_RECORD_MAX : (size_t)got;
-    char *packet = arena_alloc(a, room, 1);
+    ssize_t got = fd_recv_msg(sock, packet, sizeof(packet), fds);
 
     *fd = -1;
-    if (got >= 0)
-        got = fd_recv_msg(sock, packet, room, fds);
     if (got < 0)
         return errno == EAGAIN ? IPC_NONE : errno == ECONNRESET ? IPC_END : IPC_FAILED;
     for (int i = 1; i < FD_PASS_MAX; i++)

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -257,12 +258,9 @@ bool fd_sync_dir(const char *dir)
 
 bool fd_set_nonblock(int fd, bool on)
 {
-    int flags = fcntl(fd, F_GETFL);
+    int value = on ? 1 : 0;
 
-    if (flags < 0)
-        return false;
-    flags = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
-    return fcntl(fd, F_SETFL, flags) == 0;
+    return ioctl(fd, FIONBIO, &value) == 0;
 }
 
 static int poll_once(struct pollfd *p, size_t n, int64_t deadline_ms)
@@ -364,7 +362,7 @@ static bool try_again(ssize_t done, int *tries)
 bool fd_send_msg(int sock, const void *p, size_t n, const int *fds, int nfds)
 {
     union fd_control control = { 0 };
-    struct iovec iov = { .iov_base = (void *)(uintptr_t)p, .iov_len = n };
+    struct iovec iov = { .iov_base = unconst(p), .iov_len = n };
     struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
     ssize_t sent;
     int tries = 0;
@@ -402,17 +400,6 @@ static int collect_fds(struct msghdr *msg, int fds[FD_PASS_MAX])
             memcpy(&fds[n], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
     }
     return n;
-}
-
-ssize_t fd_msg_size(int sock)
-{
-    ssize_t got;
-    int tries = 0;
-
-    do
-        got = recv(sock, NULL, 0, MSG_PEEK | MSG_TRUNC);
-    while (try_again(got, &tries));
-    return got;
 }
 
 ssize_t fd_recv_msg(int sock, void *p, size_t n, int fds[FD_PASS_MAX])

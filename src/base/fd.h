@@ -58,8 +58,6 @@ bool fd_rename_new(const char *from, const char *to) MUST_USE;
 /* Unix sockets: send/receive one datagram (SOCK_SEQPACKET) with up to 4 descriptors. */
 enum { FD_PASS_MAX = 4 };
 bool fd_send_msg(int sock, const void *p, size_t n, const int *fds, int nfds) MUST_USE;
-/* The size of the next one, which stays where it is; 0: the peer is gone; -1 with errno. */
-ssize_t fd_msg_size(int sock) MUST_USE;
 /* Returns bytes (0 = peer gone) or -1; fills fds (-1 where none), all O_CLOEXEC. */
 ssize_t fd_recv_msg(int sock, void *p, size_t n, int fds[FD_PASS_MAX]) MUST_USE;
 

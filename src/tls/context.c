@@ -11,7 +11,7 @@
 #include "base/tod.h"
 #include "exim.h"
 
-enum { CONTEXTS_MAX = 64, FILES_MAX = 32, SELF_SIGNED_SECONDS = 3600 };
+enum { CONTEXTS_MAX = 64, FILES_MAX = 32, SELF_SIGNED_SECONDS = 3600, LOOK_AGAIN_MS = 50 };
 
 struct stamp {
     const char *path;
@@ -26,6 +26,7 @@ struct tls_context {
     bool has_ca;
     struct stamp stamps[FILES_MAX];
     size_t stamp_count;
+    int64_t looked_ms;  /* when they were compared last: a connection asks more than once */
     int64_t expires_ms; /* self-signed certificates; 0: never */
     struct str alpn;
 };
@@ -81,6 +82,14 @@ static void read_stamp(struct stamp *s)
     }
 }
 
+static bool has_stamp(const struct tls_context *c, const char *path)
+{
+    for (size_t i = 0; i < c->stamp_count; i++)
+        if (strcmp(c->stamps[i].path, path) == 0)
+            return true;
+    return false;
+}
+
 static void add_stamps(struct tls_context *c, struct arena *a, const char *list)
 {
     struct list_iter it;
@@ -91,15 +100,21 @@ static void add_stamps(struct tls_context *c, struct arena *a, const char *list)
     for (const char *item; (item = list_next(&it, a)) != NULL && c->stamp_count < FILES_MAX;) {
         if (strncmp(item, "DER ", 4) == 0 || strncmp(item, "PEM ", 4) == 0)
             item += 4;
-        if (*item != '/')
+        if (*item != '/' || has_stamp(c, item))
             continue;
         c->stamps[c->stamp_count].path = item;
         read_stamp(&c->stamps[c->stamp_count++]);
     }
 }
 
-static bool is_current(const struct tls_context *c)
+static bool is_current(struct tls_context *c)
 {
+    int64_t now_ms = tod_monotonic_ms();
+
+    if (c->expires_ms != 0 && now_ms >= c->expires_ms)
+        return false;
+    if (now_ms < c->looked_ms + LOOK_AGAIN_MS)
+        return true;
     for (size_t i = 0; i < c->stamp_count; i++) {
         const struct stamp *old = &c->stamps[i];
         struct stamp now = { .path = old->path };
@@ -109,7 +124,8 @@ static bool is_current(const struct tls_context *c)
             now.mtime.tv_nsec != old->mtime.tv_nsec || now.size != old->size || now.inode != old->inode)
             return false;
     }
-    return c->expires_ms == 0 || tod_monotonic_ms() < c->expires_ms;
+    c->looked_ms = now_ms;
+    return true;
 }
 
 /* ---- Making one ---- */
@@ -220,6 +236,7 @@ static void set_client_extras(struct tls_context *c, const struct tls_params *p,
 static bool fill(struct tls_cache *cache, struct tls_context *c, const struct tls_params *p, struct arena *a,
                  struct err *err)
 {
+    SSL_CTX_set_read_ahead(c->ssl, 1); /* one read a record, and not one for its header, too */
     SSL_CTX_set_mode(c->ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);
     if (!set_options(c->ssl, p, a, err) || !load_certificates(c->ssl, p, a, err) ||

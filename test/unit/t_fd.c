@@ -286,8 +286,6 @@ static void passes_descriptors(void **state)
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
     assert_int_equal(pipe(pipes), 0);
     assert_true(fd_send_msg(pair[0], "hello", 5, pipes, 2));
-    assert_int_equal(fd_msg_size(pair[1]), 5);
-    assert_int_equal(fd_msg_size(pair[1]), 5);
     assert_int_equal(fd_recv_msg(pair[1], got, sizeof(got), fds), 5);
     assert_memory_equal(got, "hello", 5);
     assert_true(fds[0] >= 0 && fds[1] >= 0 && fds[2] == -1 && fds[3] == -1);
