@@ -135,18 +135,29 @@ static void handle_event(struct acceptor *ac, const struct epoll_event *ev)
 static int time_to_wait(const struct acceptor *ac)
 {
     int64_t next = acceptor_next_deadline(ac), now = tod_monotonic_ms();
-    int64_t wait = ac->idle_count > 2 ? TRIM_MS : -1;
+    int64_t wait = ac->idle_count > 2 || ac->busy > 0 ? TRIM_MS : -1;
 
     if (next >= 0 && (wait < 0 || next - now < wait))
         wait = next > now ? next - now : 0;
     return (int)wait;
 }
 
+static void watch(struct acceptor *ac, struct watch *w, enum watch_kind kind, int fd)
+{
+    struct epoll_event ev = { .events = EPOLLIN, .data.ptr = w };
+
+    w->kind = kind;
+    if (epoll_ctl(ac->epoll, EPOLL_CTL_ADD, fd, &ev) < 0)
+        die("acceptor: epoll: %s", strerror(errno));
+}
+
+/* From now on the end of a session is what is waited for. */
 static void stop_accepting(struct acceptor *ac)
 {
     if (ac->draining)
         return;
     ac->draining = true;
+    watch(ac, &ac->session_watch, WATCH_SESSIONS, ac->session_epoll);
     for (size_t i = 0; i < ac->daemon->listener_count; i++)
         (void)fd_close(ac->daemon->listeners[i].fd);
     if (ac->daemon->submission_fd >= 0)
@@ -195,20 +206,13 @@ static void loop(struct acceptor *ac)
 
         for (int i = 0; i < n; i++)
             handle_event(ac, &ac->events[i]);
+        if (n <= 0)
+            acceptor_hear_sessions(ac);
         acceptor_expire_pending(ac);
         acceptor_trim_sessions(ac);
         arena_reset(ac->scratch, mark);
         handle_signals(ac);
     }
-}
-
-static void watch(struct acceptor *ac, struct watch *w, enum watch_kind kind, int fd)
-{
-    struct epoll_event ev = { .events = EPOLLIN, .data.ptr = w };
-
-    w->kind = kind;
-    if (epoll_ctl(ac->epoll, EPOLL_CTL_ADD, fd, &ev) < 0)
-        die("acceptor: epoll: %s", strerror(errno));
 }
 
 static void watch_all(struct acceptor *ac)
@@ -218,7 +222,6 @@ static void watch_all(struct acceptor *ac)
     ac->listeners = arena_new_array(ac->arena, struct watch, d->listener_count);
     for (size_t i = 0; i < d->listener_count; i++)
         watch(ac, &ac->listeners[i], WATCH_LISTENER, d->listeners[i].fd);
-    watch(ac, &ac->session_watch, WATCH_SESSIONS, ac->session_epoll);
     if (d->submission_fd >= 0)
         watch(ac, &ac->submission_watch, WATCH_SUBMISSIONS, d->submission_fd);
 }

@@ -59,7 +59,7 @@ struct acceptor {
     struct arena *arena;
     struct arena *scratch; /* reset after each connection */
     int epoll;
-    int session_epoll; /* in that one: the sessions, so that they can be heard alone */
+    int session_epoll; /* the sessions: who has become idle is heard when a connection comes, and now and then */
     struct watch *listeners; /* one for each of the daemon's */
     struct session_slot *slots; /* all there are */
     struct session_slot *fresh; /* room for more */
@@ -98,7 +98,8 @@ void acceptor_prepare_tls(struct acceptor *ac);
 /* ---- sessions.c ---- */
 /* To a spare session, or to a new one. Closes fd. */
 void acceptor_hand_over(struct acceptor *ac, const struct arrival *in);
-/* Those who told meanwhile that they are idle: they are neither counted nor is a new one started in their stead. */
+/* Those who told meanwhile that they are idle: they are neither counted nor is a new one started in their stead. Nobody
+ * wakes up when they say it. */
 void acceptor_hear_sessions(struct acceptor *ac);
 void acceptor_reap(struct acceptor *ac); /* after SIGCHLD */
 /* Keeps a few spare ones and lets those go that nobody needed for a while. */

@@ -159,6 +159,7 @@ static void close_early(struct acceptor *ac, struct pending *p)
     const struct proxy_state state = { .failure = proxy_reason_text(PROXY_REASON_CLOSED) };
     int fd = p->fd;
 
+    acceptor_hear_sessions(ac);
     if (ac->busy < BUSY_ENOUGH) {
         fail(ac, p, 0, state.failure);
         return;
