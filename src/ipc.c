@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "base/arena.h"
 #include "base/fd.h"
@@ -291,11 +293,38 @@ bool ipc_send(int sock, const struct ipc_record *r, int fd)
     return ok;
 }
 
+enum { USUAL = 1024, REST = IPC_RECORD_MAX - USUAL }; /* of a packet: nearly all are no longer than the first */
+
+/* Where the rest goes: no memory until a packet has one. NULL: there is no room. */
+static char *room_for_rest(void)
+{
+    static char *room;
+
+    if (room == NULL) {
+        void *p = mmap(NULL, REST, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+        room = p == MAP_FAILED ? NULL : p;
+    }
+    return room;
+}
+
+static struct str whole(struct arena *a, const char usual[USUAL], const char *rest, size_t size)
+{
+    if (size <= USUAL)
+        return (struct str){ usual, size };
+    char *p = arena_alloc(a, size, 1);
+    memcpy(p, usual, USUAL);
+    memcpy(p + USUAL, rest, size - USUAL);
+    return (struct str){ p, size };
+}
+
 enum ipc_rc ipc_receive(int sock, struct arena *a, struct ipc_record *out, int *fd)
 {
-    static char packet[IPC_RECORD_MAX]; /* what is decoded of it is copied */
+    char usual[USUAL];
+    char *rest = room_for_rest();
+    struct iovec parts[] = { { usual, sizeof(usual) }, { rest, REST } };
     int fds[FD_PASS_MAX];
-    ssize_t got = fd_recv_msg(sock, packet, sizeof(packet), fds);
+    ssize_t got = fd_recv_parts(sock, parts, rest == NULL ? 1 : 2, fds);
 
     *fd = -1;
     if (got < 0)
@@ -303,7 +332,7 @@ enum ipc_rc ipc_receive(int sock, struct arena *a, struct ipc_record *out, int *
     for (int i = 1; i < FD_PASS_MAX; i++)
         if (fds[i] >= 0)
             (void)fd_close(fds[i]);
-    if (got > 0 && ipc_decode(a, (struct str){ packet, (size_t)got }, out)) {
+    if (got > 0 && ipc_decode(a, whole(a, usual, rest, (size_t)got), out)) {
         *fd = fds[0];
         return IPC_OK;
     }

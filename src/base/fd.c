@@ -404,11 +404,17 @@ static int collect_fds(struct msghdr *msg, int fds[FD_PASS_MAX])
 
 ssize_t fd_recv_msg(int sock, void *p, size_t n, int fds[FD_PASS_MAX])
 {
-    union fd_control control;
     struct iovec iov = { .iov_base = p, .iov_len = n };
+
+    return fd_recv_parts(sock, &iov, 1, fds);
+}
+
+ssize_t fd_recv_parts(int sock, struct iovec *parts, size_t n, int fds[FD_PASS_MAX])
+{
+    union fd_control control;
     struct msghdr msg = {
-        .msg_iov = &iov,
-        .msg_iovlen = 1,
+        .msg_iov = parts,
+        .msg_iovlen = n,
         .msg_control = control.bytes,
         .msg_controllen = sizeof(control.bytes),
     };

@@ -60,5 +60,6 @@ enum { FD_PASS_MAX = 4 };
 bool fd_send_msg(int sock, const void *p, size_t n, const int *fds, int nfds) MUST_USE;
 /* Returns bytes (0 = peer gone) or -1; fills fds (-1 where none), all O_CLOEXEC. */
 ssize_t fd_recv_msg(int sock, void *p, size_t n, int fds[FD_PASS_MAX]) MUST_USE;
+ssize_t fd_recv_parts(int sock, struct iovec *parts, size_t n, int fds[FD_PASS_MAX]) MUST_USE; /* the same into parts */
 
 #endif

@@ -113,6 +113,32 @@ static void a_descriptor_travels_along(void **state)
     (void)fd_close(null);
 }
 
+/* Of every size about those that matter to who receives it. */
+static void records_of_any_size_arrive_whole(void **state)
+{
+    static const size_t sizes[] = { 1, 900, 1000, 1010, 1011, 1012, 1013, 1014, 1015, 1024, 1100, 5000, 80000 };
+    struct ipc_record back;
+    int ends[2], fd;
+
+    assert_true(ipc_pair(ends));
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        char *text = arena_alloc(*state, sizes[i] + 1, 1);
+
+        for (size_t at = 0; at < sizes[i]; at++)
+            text[at] = (char)('a' + at % 23);
+        text[sizes[i]] = '\0';
+        const struct ipc_record r = { .kind = IPC_ANSWER, .answer = { .sys_errno = 5, .text = text } };
+        assert_true(ipc_send(ends[0], &r, -1));
+        assert_int_equal(ipc_receive(ends[1], *state, &back, &fd), IPC_OK);
+        assert_string_equal(back.answer.text, text);
+    }
+    static const char junk[IPC_RECORD_MAX + 1];
+    assert_int_equal(send(ends[0], junk, sizeof(junk), 0), sizeof(junk));
+    assert_int_equal(ipc_receive(ends[1], *state, &back, &fd), IPC_FAILED);
+    (void)fd_close(ends[0]);
+    (void)fd_close(ends[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +146,7 @@ int main(void)
         UNIT_TEST(cut_and_longer_packets_are_refused),
         UNIT_TEST(malformed_values_are_refused),
         UNIT_TEST(a_descriptor_travels_along),
+        UNIT_TEST(records_of_any_size_arrive_whole),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
