@@ -67,8 +67,9 @@ def _table(results, names):
         yield f"| `{work.name}`: {work.title} | {' | '.join(cells)} | {work.goal} | {verdict(work, result)} |"
 
 
-def write(results, missing, kinds, runs, load, quick):
-    """doc/dev/benchmarks.md; `load` is the machine's load before the runs."""
+def write(results, missing, kinds, runs, machine, quick):
+    """doc/dev/benchmarks.md; machine: its load before the runs, and what a program that does nothing takes."""
+    load = machine["load"]
     names = [k.name for k in kinds if k.name != "ours"]
     open_goals = [w for w, r in results if verdict(w, r) == "not reached"]
     lines = [
@@ -76,7 +77,8 @@ def write(results, missing, kinds, runs, load, quick):
         "Made by `make bench BENCH=--write`; how it measures is in `doc/dev/testing.md` and `test/bench`. All servers do "
         "the same work with their default syncing (OpenSMTPD never syncs its queue), in turns. CPU is the time of all "
         "processes of a server, for one message, recipient, connection or handshake.", "",
-        f"- Machine: {_machine()}; load {load:.1f} when it began" + (": too busy for rates to mean much." if load > 0.5 else "."),
+        f"- Machine: {_machine()}; load {load:.1f} when it began" + (": too busy for rates to mean much." if load > 0.5 else ".")
+        + f" A program that does nothing (`/bin/true`) takes {machine['nothing']:.1f} ms.",
         f"- Others: {_versions(kinds)}", f"- {date.today()}, {'median of ' + str(runs) if runs > 1 else 'one run'}"
         + (", a tenth of the messages, sessions and queues that are named." if quick else "."), "",
         *_table(results, names), "", "## Ratios of rates", "",
