@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/format.h"
 #include "base/tod.h"
 #include "config/config.h"
 #include "exim.h"
@@ -51,7 +52,7 @@ static bool id_line_is(int fd, const char *id)
 {
     char line[SPOOL_ID_LINE], want[SPOOL_ID_LINE + 1];
 
-    (void)snprintf(want, sizeof(want), "%s-D\n", id);
+    (void)format(want, sizeof(want), "%s-D\n", id);
     return fd_pread_full(fd, line, sizeof(line), 0) == (ssize_t)sizeof(line) &&
            memcmp(line, want, sizeof(line)) == 0;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/format.h"
 
 /* Under ASan every block is a malloc of its own, so that overruns and stale pointers show. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -275,7 +276,7 @@ char *arena_vprintf(struct arena *a, const char *fmt, va_list ap)
     va_list again;
 
     va_copy(again, ap);
-    int len = vsnprintf(room > 0 ? c->data + c->used : NULL, room, fmt, ap);
+    int len = format_text(room > 0 ? c->data + c->used : NULL, room, fmt, ap);
     if (len < 0)
         die("cannot format text for %s", a->name);
 
@@ -284,7 +285,7 @@ char *arena_vprintf(struct arena *a, const char *fmt, va_list ap)
         s = carve(a, (size_t)len + 1, 1);
     } else {
         s = text_new(a, (size_t)len + 1);
-        vsnprintf(s, (size_t)len + 1, fmt, again);
+        format_text(s, (size_t)len + 1, fmt, again);
     }
     va_end(again);
     return s;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/format.h"
 
 struct buf buf_init(struct arena *a, size_t ceiling)
 {
@@ -101,7 +102,7 @@ void buf_vprintf(struct buf *b, const char *fmt, va_list ap)
     va_list again;
 
     va_copy(again, ap);
-    int len = vsnprintf(room > 0 ? b->p + b->len : NULL, room, fmt, ap);
+    int len = format_text(room > 0 ? b->p + b->len : NULL, room, fmt, ap);
     if (len >= 0 && (size_t)len < room && (size_t)len <= b->ceiling - b->len) {
         b->len += (size_t)len;
     } else if (len >= 0) {

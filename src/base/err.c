@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/format.h"
 
 /* Set once, before anything can fail. */
 static void (*on_death)(const char *text);
@@ -49,7 +50,7 @@ static PRINTF_LIKE(2, 0) void last_words(const char *kind, const char *fmt, va_l
     void (*fn)(const char *) = on_death;
     char text[2048];
 
-    vsnprintf(text, sizeof(text), fmt, ap);
+    format_text(text, sizeof(text), fmt, ap);
     fprintf(stderr, "exim: %s%s\n", kind, text);
     on_death = NULL; /* it may fail itself */
     if (fn != NULL)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/ctype.h"
+#include "base/format.h"
 
 bool ip_parse(const char *s, struct ip *out)
 {
@@ -59,9 +60,13 @@ bool ip_parse_net(const char *s, struct ip *net, unsigned *bits)
 
 char *ip_print(const struct ip *ip, char out[IP_TEXT_MAX])
 {
+    const unsigned char *b = ip->bytes;
+
     out[0] = '\0';
-    if (ip->family != 0)
-        (void)inet_ntop(ip->family == 4 ? AF_INET : AF_INET6, ip->bytes, out, IP_TEXT_MAX);
+    if (ip->family == 4)
+        (void)format(out, IP_TEXT_MAX, "%d.%d.%d.%d", b[0], b[1], b[2], b[3]);
+    else if (ip->family == 6)
+        (void)inet_ntop(AF_INET6, b, out, IP_TEXT_MAX);
     return out;
 }
 

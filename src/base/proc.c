@@ -15,6 +15,7 @@
 #include "base/debug.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/format.h"
 #include "base/tod.h"
 #include "os.h"
 
@@ -120,12 +121,12 @@ void proc_title(const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    vsnprintf(own.text, sizeof(own.text), fmt, ap);
+    format_text(own.text, sizeof(own.text), fmt, ap);
     va_end(ap);
     if (own.room < 2)
         return;
     memset(own.area, 0, own.room);
-    snprintf(own.area, own.room - 1, "exim: %s", own.text);
+    (void)format(own.area, own.room - 1, "exim: %s", own.text);
 }
 
 const char *proc_title_get(void)

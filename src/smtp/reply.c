@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/ctype.h"
 #include "base/fd.h"
+#include "base/format.h"
 #include "base/str.h"
 #include "exim.h"
 #include "smtp/smtp_int.h"
@@ -51,7 +52,7 @@ void smtp_reply(struct smtp_state *st, const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    int len = vsnprintf(small, sizeof(small), fmt, ap);
+    int len = format_text(small, sizeof(small), fmt, ap);
     va_end(ap);
     if (len >= (int)sizeof(small)) {
         va_start(ap, fmt);
