@@ -293,11 +293,22 @@ static void keep_facts(struct delivery *d)
 
 /* ---- reporting ---- */
 
+/* -H will say who has the message: then it says what is to be reported on him, too. The journal does not yet. */
+static void keep_fresh_facts(struct delivery *d)
+{
+    for (const struct address *addr = d->addr_succeeded; addr != d->journaled; addr = addr->next) {
+        const char *fact = dsn_once_fact(d->message->arena, addr);
+        if (fact != NULL)
+            dsn_once_keep_fact(d->message, fact);
+    }
+}
+
 /* Whoever wants to deliver a report looks for its parent there. */
 static bool has_files(struct delivery *d)
 {
     struct err err = { 0 };
 
+    keep_fresh_facts(d);
     if (spool_rest(d->exim, d->message, &err)) {
         dsn_once_forget_facts(d);
         return true;

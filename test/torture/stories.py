@@ -12,6 +12,7 @@ class Story:
     main = ""
     daemon = False
     tags = {}
+    kills = 0  # calls at which a process is killed, at least, also in the quick form
 
     def prepare(self, e):
         """Before each case; done once, its state is kept."""
@@ -173,6 +174,7 @@ def stories():
     ]
     out = [Smtp(name, parts, tags, main=main) for name, parts, tags, main in both]
     out += [Smtp(f"daemon-{name}", parts, tags, daemon=True, main=main) for name, parts, tags, main in both]
+    out[-1].kills = 28  # ten calls in a row once lost the report
     out += [
         Reports("daemon-reports", smtp("a@here.test", ["x@fail.test", "one@here.test"], "reports", rcpt=" NOTIFY=SUCCESS,FAILURE"),
                 {"reports": ["maildir:one"]}, daemon=True),

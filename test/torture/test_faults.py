@@ -65,10 +65,10 @@ def one_case(e, story, fault, n):
     return count, bool(doubled)
 
 
-def calls(total, seed):
+def calls(total, seed, least):
     if FULL:
         return range(1, total + 1)
-    step = max(1, total // SAMPLES)
+    step = max(1, total // max(SAMPLES, least))
     return range(1 + seed % step, total + 1, step)
 
 
@@ -77,7 +77,7 @@ def sweep(e, story, fault, seed):
     total, _ = one_case(e, story, fault, 0)
     assert total > 0
     doubled = []
-    for n in calls(total, seed):
+    for n in calls(total, seed, story.kills if fault == "kill-one" else 0):
         try:
             if one_case(e, story, fault, n)[1]:
                 doubled.append(n)
