@@ -126,6 +126,8 @@ static enum deliver_rc finish_done(struct delivery *d)
 {
     struct err err = { 0 };
 
+    if (d->exim->config->main.preserve_message_logs)
+        spool_put_notes(d->exim, d->message);
     if (!spool_remove(d->exim, d->message, &err)) {
         log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id, "failed to remove message: %s", err.msg);
         note_done(d);
@@ -172,6 +174,7 @@ static enum deliver_rc finish_remaining(struct delivery *d)
         note_done(d);
         return DELIVER_ERROR;
     }
+    spool_put_notes(d->exim, d->message);
     return d->frozen ? rest_frozen(d) : DELIVER_REMAINS;
 }
 
@@ -272,7 +275,10 @@ enum deliver_rc deliver_message(struct exim *e, const char *id, uint64_t place, 
     }
     struct delivery d = { .arena = arena_new("delivery"), .exim = e, .message = m, .options = o,
                           .now = tod_now().tv_sec };
+    m->notes_wait = true;
     report->rc = o->rest_only ? make_rest(&d) : deliver_loaded(&d, report);
+    if (report->rc != DELIVER_DONE && report->rc != DELIVER_GONE)
+        spool_put_notes(e, m);
     spool_release(e, m);
     arena_destroy(&d.arena);
     message_free(&m);

@@ -57,7 +57,8 @@ struct message {
     uint64_t place;               /* lsn in the log of the spool: spool_wal.h; 0: it has files */
     int64_t journal_owed_ms;      /* since when its journal is not synced; 0: it is */
     struct str header_file;       /* -H as it is on disk, when that says all there is to know; len 0: not known */
-    struct buf *notes;            /* for its message log, once it has files; NULL: none */
+    struct buf *notes;            /* for its message log, when it is time (spool_put_notes); NULL: none */
+    bool notes_wait;              /* also while it has files */
     struct timespec received;     /* $received_time */
     const char *originator_login; /* -H first lines: who submitted */
     uid_t originator_uid;

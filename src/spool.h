@@ -100,6 +100,9 @@ void spool_clean(struct exim *e, const struct spool_entry *list, size_t count, c
 /* -msglog file of a message: appends a line with the time before it (not before "*** ...", as in Exim's
  * "*** Frozen"); no-op when message_logs is off. */
 void spool_msglog(struct exim *e, struct message *m, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Lines wait while the message is in the log of the spool, or its notes_wait is set: what was delivered is noted before
+ * it is told, and a message that goes needs none. This writes them, if it has files. */
+void spool_put_notes(struct exim *e, struct message *m);
 const char *spool_path(struct arena *a, struct exim *e, const char *dir, const char *id, const char *suffix);
 /* Makes input, msglog, db ... with Exim's modes where missing; called once at start. */
 bool spool_prepare(struct exim *e, struct err *err) MUST_USE;

@@ -256,21 +256,19 @@ void spool_msglog(struct exim *e, struct message *m, const char *fmt, ...)
     if (!cstr_starts(text, "*** "))
         text = arena_printf(a, "%s %s", tod_print(a, TOD_LOG, tod_now()), text);
     text = arena_printf(a, "%s\n", text);
-    if (m->place == 0) {
-        append_msglog(e, a, m->id, str_from(text));
-    } else {
-        if (m->notes == NULL) {
-            m->notes = arena_new_obj(m->arena, struct buf);
-            *m->notes = buf_init(m->arena, NOTES_MAX);
-        }
-        buf_add_cstr(m->notes, text);
+    if (m->notes == NULL) {
+        m->notes = arena_new_obj(m->arena, struct buf);
+        *m->notes = buf_init(m->arena, NOTES_MAX);
     }
+    buf_add_cstr(m->notes, text);
+    if (!m->notes_wait || m->notes->len > NOTES_MAX / 2)
+        spool_put_notes(e, m);
     arena_destroy(&a);
 }
 
 void spool_put_notes(struct exim *e, struct message *m)
 {
-    if (m->notes == NULL)
+    if (m->notes == NULL || m->place != 0)
         return;
     struct arena *a = arena_new("msglog");
 

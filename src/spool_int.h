@@ -85,6 +85,5 @@ int spool_unwire(struct arena *a, const struct exim *e, struct message *m);
 enum spool_rc spool_load_logged(struct exim *e, struct message *m, uint64_t place, struct err *err);
 bool spool_journal_logged(struct exim *e, struct message *m, struct str lines) MUST_USE; /* not synced */
 void spool_leave_log(struct exim *e, struct message *m); /* done */
-void spool_put_notes(struct exim *e, struct message *m); /* into its message log, which is a file now */
 
 #endif

@@ -15,6 +15,7 @@
 #include "base/proc.h"
 #include "base/wire.h"
 #include "deliver/deliver_int.h"
+#include "message.h"
 #include "transports/tidy.h"
 
 enum {
@@ -87,6 +88,8 @@ static bool start_child(struct run *r)
     pid_t pid = proc_fork("remote delivery");
     if (pid == 0) {
         fd_close(fds[0]);
+        r->d->message->notes = NULL; /* the parent's */
+        r->d->message->notes_wait = false;
         serve(r, fds[1]);
     }
     fd_close(fds[1]);

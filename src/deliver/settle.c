@@ -139,6 +139,7 @@ static bool journal_by(struct delivery *d, journal_writer *write,
         log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id,
                   "failed to update journal: %s", err.msg);
     d->journaled = d->addr_succeeded;
+    spool_put_notes(d->exim, d->message);
     return ok;
 }
 
