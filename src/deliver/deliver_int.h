@@ -42,6 +42,7 @@ bool deliver_same_headers(const struct address *a, const struct address *b);
 bool deliver_pretends(const struct delivery *d); /* -N */
 void deliver_settle(struct delivery *d, struct address *addr);
 void deliver_settle_list(struct delivery *d, struct address *list);
+void deliver_settle_held(struct delivery *d, struct address *list); /* the caller ends with log_release */
 void deliver_settle_all(struct delivery *d, struct address *list); /* and deliver_journal */
 /* The address needs no more attention, now or in any later run. */
 void deliver_address_done(struct delivery *d, struct address *addr);

@@ -263,6 +263,8 @@ static void carry_out(struct delivery *d, struct address *addr)
     if (addr->output_line != NULL)
         log_write(d->exim->log, LOG_MAIN, d->message->id, "<%s>: %s transport output: %s",
                   addr->address, addr->transport->name, addr->output_line);
+    if (addr->submissions != NULL)
+        log_release(d->exim->log); /* held lines do not wait for a submission */
     for (const struct transport_submission *s = addr->submissions; s != NULL; s = s->next)
         if (!deliver_submit(d->exim, "", s->recipients, s->recipient_count,
                             str_from(s->text), d->message->id, id, &err))
@@ -320,34 +322,22 @@ struct line { /* jobs under way, finished in the order in which they were starte
                  the log */
     struct job jobs[AGENT_JOBS_MAX];
     size_t first, count;
-    size_t unnoted; /* settled, not in the journal yet */
 };
 
+/* So many deliveries, that have come to an end when one is waited for, are logged and noted with one write each. */
 enum { NOTED_TOGETHER = 16 };
 
-static void note(struct delivery *d, struct line *l)
+static struct job *oldest(struct line *l)
 {
-    if (l->unnoted > 0)
-        deliver_journal_soon(d);
-    l->unnoted = 0;
-}
-
-/* Before it waits for another delivery, the journal has those that are done. */
-static void note_before_waiting(struct delivery *d, struct line *l, const struct job *next)
-{
-    bool waits = next->agent != NULL && l->unnoted > 0 && !agent_has_answered(next->agent);
-
-    if (waits || l->unnoted >= NOTED_TOGETHER)
-        note(d, l);
+    return &l->jobs[l->first];
 }
 
 static void settle_oldest(struct delivery *d, struct line *l)
 {
-    struct job *j = &l->jobs[l->first];
+    struct job *j = oldest(l);
 
     l->first = (l->first + 1) % AGENT_JOBS_MAX;
     l->count--;
-    note_before_waiting(d, l, j);
     finish_job(j);
     d->in_flight--;
     for (struct address *addr = j->batch; addr != NULL; addr = addr->next) {
@@ -356,16 +346,26 @@ static void settle_oldest(struct delivery *d, struct line *l)
         carry_out(d, addr);
     }
     add_retries(d, j->batch);
-    deliver_settle_list(d, j->batch);
-    l->unnoted++;
-    if (l->count == 0)
-        note(d, l);
+    deliver_settle_held(d, j->batch);
+}
+
+/* Waits for the oldest, and takes those behind it that are done, down to `left`. */
+static void settle_some(struct delivery *d, struct line *l, size_t left)
+{
+    size_t n = 0;
+
+    do
+        settle_oldest(d, l);
+    while (++n < NOTED_TOGETHER && l->count > left &&
+           (oldest(l)->agent == NULL || agent_has_answered(oldest(l)->agent)));
+    log_release(d->exim->log);
+    deliver_journal_soon(d);
 }
 
 static void settle_until(struct delivery *d, struct line *l, size_t left)
 {
     while (l->count > left)
-        settle_oldest(d, l);
+        settle_some(d, l, left);
 }
 
 /* Shadows run between deliveries, and so alone. */
@@ -379,7 +379,10 @@ static void deliver_one(struct delivery *d, struct line *l, struct address *batc
     const struct transport *t = batch->transport;
     bool beside = runs_beside_others(t);
 
-    settle_until(d, l, beside ? AGENT_JOBS_MAX - 1 : 0);
+    if (!beside)
+        settle_until(d, l, 0);
+    else if (l->count == AGENT_JOBS_MAX)
+        settle_some(d, l, 0);
     struct job *j = &l->jobs[(l->first + l->count) % AGENT_JOBS_MAX];
     j->batch = batch;
     j->agent = NULL;
@@ -389,7 +392,7 @@ static void deliver_one(struct delivery *d, struct line *l, struct address *batc
             transport_set_all(&j->call, RC_OK, 0, NULL, NULL);
         else
             while (!start_job(j, t))
-                settle_oldest(d, l);
+                settle_some(d, l, 0);
     }
     l->count++;
     d->in_flight++;

@@ -81,7 +81,7 @@ void deliver_settle(struct delivery *d, struct address *addr)
     settle(d, addr, "=>");
 }
 
-void deliver_settle_list(struct delivery *d, struct address *list)
+void deliver_settle_held(struct delivery *d, struct address *list)
 {
     const char *mark = "=>";
 
@@ -93,6 +93,11 @@ void deliver_settle_list(struct delivery *d, struct address *list)
         if (ok)
             mark = "->";
     }
+}
+
+void deliver_settle_list(struct delivery *d, struct address *list)
+{
+    deliver_settle_held(d, list);
     log_release(d->exim->log);
 }
 

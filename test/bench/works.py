@@ -44,15 +44,18 @@ def _measured(server, count, action, finished, step=0.01):
 
 
 def _arrived(folder):
-    return len(os.listdir(folder)) if folder.exists() else 0
+    try:
+        return len(os.listdir(folder))
+    except FileNotFoundError:
+        return 0
 
 
 class Arrivals:
-    """In each of many folders there will be so many files more. A folder that has them is not looked at again: looking
-    takes time that the server could use."""
+    """In each of many folders there will be so many files more. A folder that has them is not looked at again, and they
+    are looked at in the order of delivery: looking takes time that the server could use."""
 
     def __init__(self, folders, more):
-        self.waiting = [(f, _arrived(f) + more) for f in folders]
+        self.waiting = [(f, _arrived(f) + more) for f in map(str, reversed(folders))]
 
     def complete(self):
         """the last message's arrival"""
