@@ -13,21 +13,21 @@
 #include "exim.h"
 #include "hooks.h"
 
-enum { PIECE = 32 * 1024, LINE_MAX_BYTES = 16 * 1024 * 1024 };
+enum { LINE_MAX_BYTES = 16 * 1024 * 1024 };
 
 /* ---- lines ---- */
 
 void lsearch_reader_init(struct lsearch_reader *r, struct arena *a,
-                         const struct lsearch_file *f, off_t at)
+                         const struct lsearch_file *f, off_t at, size_t room)
 {
-    *r = (struct lsearch_reader){ .file = f, .next = at, .line_at = at };
+    *r = (struct lsearch_reader){ .file = f, .next = at, .line_at = at, .room = room };
     r->line = buf_init(a, LINE_MAX_BYTES);
-    r->piece = arena_alloc(a, 1, PIECE);
+    r->piece = arena_new_buffer(a, room);
 }
 
 static bool refill(struct lsearch_reader *r)
 {
-    ssize_t n = fd_pread_full(r->file->fd, r->piece, PIECE, r->next);
+    ssize_t n = fd_pread_full(r->file->fd, r->piece, r->room, r->next);
 
     r->failed = n < 0;
     r->piece_at = 0;
@@ -238,7 +238,7 @@ static enum rc scan(struct lookup_call *call, key_test *test)
     struct arena_mark m = arena_mark(scratch);
     enum rc rc = RC_FAIL;
 
-    lsearch_reader_init(&r, a, call->handle, 0);
+    lsearch_reader_init(&r, a, call->handle, 0, LSEARCH_WALK);
     while (rc == RC_FAIL && lsearch_reader_next(&r)) {
         struct lsearch_key k;
 
@@ -268,7 +268,7 @@ static enum rc look_at(struct lookup_call *call, uint64_t at)
     struct lsearch_key k;
     enum rc rc = RC_FAIL;
 
-    lsearch_reader_init(&r, a, call->handle, (off_t)at);
+    lsearch_reader_init(&r, a, call->handle, (off_t)at, LSEARCH_ENTRY);
     if (lsearch_reader_next(&r) && lsearch_key_parse(a, &r.line, &k) &&
         str_ieq(k.key, str_from(call->key))) {
         k.rest = arena_strdup(a, k.rest);

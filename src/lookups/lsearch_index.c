@@ -132,7 +132,7 @@ static bool read_keys(struct lsearch_index *x, struct arena *a,
     struct lsearch_reader r;
     size_t cap = 0;
 
-    lsearch_reader_init(&r, a, f, 0);
+    lsearch_reader_init(&r, a, f, 0, LSEARCH_WALK);
     while (lsearch_reader_next(&r)) {
         struct lsearch_key k;
 

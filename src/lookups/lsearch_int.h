@@ -31,12 +31,14 @@ struct lsearch_reader {
     off_t line_at;       /* where it begins */
     off_t next;          /* offset of piece */
     char *piece;
-    size_t piece_len, piece_at;
+    size_t room, piece_len, piece_at; /* of piece */
     bool failed;         /* errno */
 };
 
+/* room: bytes read at a time, for a walk through the file, or for one entry. */
+enum { LSEARCH_WALK = 32 * 1024, LSEARCH_ENTRY = 1024 };
 void lsearch_reader_init(struct lsearch_reader *r, struct arena *a, const struct lsearch_file *f,
-                         off_t at);
+                         off_t at, size_t room);
 /* False at the end of the file or when reading failed. */
 bool lsearch_reader_next(struct lsearch_reader *r) MUST_USE;
 

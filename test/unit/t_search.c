@@ -113,6 +113,15 @@ static void refuses_types_that_are_none(void **state)
     }
 }
 
+/* Longer than what is read for an entry at a time. */
+static const char *long_text(struct arena *a, char c)
+{
+    char *out = arena_alloc(a, 1, 3001);
+
+    memset(out, c, 3000);
+    return out;
+}
+
 static const char *large_file(struct policy *p, int keys, const char *suffix)
 {
     struct buf b = buf_init(p->a, 8 << 20);
@@ -120,6 +129,7 @@ static const char *large_file(struct policy *p, int keys, const char *suffix)
     for (int i = 0; i < keys; i++)
         buf_printf(&b, "user%d: data%d%s\n   more\n", i, i, suffix);
     buf_add_cstr(&b, "USER7: second\n\"quoted 1\": q\n");
+    buf_printf(&b, "%s: %s\n   %s\n", long_text(p->a, 'k'), long_text(p->a, 'd'), long_text(p->a, 'm'));
     return buf_cstr(&b);
 }
 
@@ -139,6 +149,8 @@ static void an_index_gives_the_same_answers(void **state)
         assert_int_equal(find(&p, "lsearch", file, "user4999", &got, NULL), RC_OK);
         assert_string_equal(got, "data4999 more");
         assert_int_equal(find(&p, "lsearch", file, "quoted 1", &got, NULL), RC_OK);
+        assert_int_equal(find(&p, "lsearch", file, long_text(p.a, 'K'), &got, NULL), RC_OK);
+        assert_string_equal(got, arena_printf(p.a, "%s %s", long_text(p.a, 'd'), long_text(p.a, 'm')));
         assert_int_equal(find(&p, "lsearch", file, "user5000", &got, NULL), RC_FAIL);
     }
     policy_write(&p, "big", large_file(&p, 6000, "x"));
