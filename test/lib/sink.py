@@ -21,7 +21,8 @@ class Sink:
         else:
             self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
             self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.acceptor = threading.Thread(target=self._accept, daemon=True)
+        self.acceptor.start()
 
     def _accept(self):
         while True:
@@ -118,4 +119,10 @@ class Sink:
             say(a)
 
     def close(self):
+        """Its thread ends first: it would go on with whoever gets the number of the descriptor next."""
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:  # closed already
+            return
+        self.acceptor.join()
         self.listener.close()
