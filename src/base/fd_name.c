@@ -53,7 +53,16 @@ int fd_open_unnamed(const char *dir, mode_t mode)
 
 bool fd_name(int fd, const char *path)
 {
-    return os_name(fd, path) == 0;
+    static bool by_proc; /* the first way is not to be had */
+
+    if (!by_proc && os_name(fd, path) == 0)
+        return true;
+    if (!by_proc && errno != ENOENT)
+        return false;
+    if (os_name_by_proc(fd, path) != 0)
+        return false;
+    by_proc = true;
+    return true;
 }
 
 bool fd_sync_covers_name(int fd)

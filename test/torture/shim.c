@@ -587,13 +587,13 @@ int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsign
     return do_rename(from_dir, from, to_dir, to, flags);
 }
 
-/* With AT_SYMLINK_FOLLOW it is an open file that is named, by its link in /proc. */
+/* With these flags it is an open file that is named, by itself or by its link in /proc. */
 int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
 {
     FAULT(NAMES);
     bool locked = lock_record();
     int rc = (int)syscall(SYS_linkat, from_dir, from, to_dir, to, flags);
-    if (locked && rc == 0 && (flags & AT_SYMLINK_FOLLOW))
+    if (locked && rc == 0 && (flags & (AT_EMPTY_PATH | AT_SYMLINK_FOLLOW)))
         note_names('n', to_dir, to, 0, NULL);
     else if (locked && rc == 0)
         note_names('l', from_dir, from, to_dir, to);
