@@ -58,7 +58,7 @@ struct delivery {
     struct address *journaled;  /* addr_succeeded from here on is in the journal */
     struct address **recipients; /* top addresses, in the message's order; for reports */
     size_t recipient_count;
-    size_t in_flight;           /* groups of remote addresses not settled yet */
+    size_t in_flight;           /* local batches or groups of remote addresses not settled yet */
     bool update_spool;          /* -H must be rewritten at the end */
     bool spool_unsure;          /* the journal may hold more than we know: it is left for the next run */
     bool frozen;

@@ -379,6 +379,7 @@ static void deliver_one(struct delivery *d, struct line *l, struct address *batc
     const struct transport *t = batch->transport;
     bool beside = runs_beside_others(t);
 
+    d->in_flight++; /* before earlier ones are settled: they are noted while this one takes its time */
     if (!beside)
         settle_until(d, l, 0);
     else if (l->count == AGENT_JOBS_MAX)
@@ -395,7 +396,6 @@ static void deliver_one(struct delivery *d, struct line *l, struct address *batc
                 settle_some(d, l, 0);
     }
     l->count++;
-    d->in_flight++;
     if (!beside)
         settle_until(d, l, 0);
 }
