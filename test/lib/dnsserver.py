@@ -11,6 +11,8 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
+from listener import Listener, end
+
 
 class DnsServer:
     """records: {"name": [("A", "127.0.0.1"), ("MX", "10 mx.test.")]}; a name in `broken` gives SERVFAIL."""
@@ -21,40 +23,33 @@ class DnsServer:
         self.ad = ad
         self.queries = []
         while True:  # one port that is free for both
-            self.sock, self.tcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket()
-            self.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             self.sock.bind(("127.0.0.1", 0))
             self.port = self.sock.getsockname()[1]
             try:
-                self.tcp.bind(("127.0.0.1", self.port))
+                self.tcp = Listener(self._tcp, self.port)
                 break
             except OSError:
-                self.close()
-        self.tcp.listen(16)
-        for work in (self._udp, self._tcp):
-            threading.Thread(target=work, daemon=True).start()
+                self.sock.close()
+        self.udp = threading.Thread(target=self._udp, daemon=True)
+        self.udp.start()
 
     def _udp(self):
-        while True:
-            try:
+        try:
+            while True:
                 data, peer = self.sock.recvfrom(4096)
-            except OSError:
-                return
-            answer = self.answer(data)
-            if answer:
-                self.sock.sendto(answer, peer)
+                if not data:
+                    return
+                self.sock.sendto(self.answer(data), peer)
+        except OSError:
+            return
 
-    def _tcp(self):
-        while True:
-            try:
-                peer, _ = self.tcp.accept()
-            except OSError:
-                return
-            with peer:
-                head = peer.recv(2)
-                if len(head) == 2:
-                    answer = self.answer(peer.recv(int.from_bytes(head, "big")))
-                    peer.sendall(len(answer).to_bytes(2, "big") + answer)
+    def _tcp(self, peer):
+        with peer:
+            head = peer.recv(2)
+            if len(head) == 2:
+                answer = self.answer(peer.recv(int.from_bytes(head, "big")))
+                peer.sendall(len(answer).to_bytes(2, "big") + answer)
 
     def answer(self, data):
         query = dns.message.from_wire(data)
@@ -84,5 +79,5 @@ class DnsServer:
                 self._add(reply, value.rstrip(".").lower(), kind, depth + 1)
 
     def close(self):
-        self.sock.close()
+        end(self.sock, self.udp)
         self.tcp.close()

@@ -4,6 +4,8 @@ import os
 import socket
 import threading
 
+from listener import Listener
+
 
 class Sink:
     """extensions: EHLO lines. answers: {"RCPT": fn(argument) -> reply} or {"DATA.": "451 no"}."""
@@ -13,25 +15,19 @@ class Sink:
         self.extensions, self.answers, self.lmtp, self.ehlo = list(extensions), answers or {}, lmtp, ehlo
         self.context, self.name = context, name
         self.messages, self.commands, self.connections = [], [], 0
+        named = None
         if path:  # a socket with a name
-            self.listener = socket.socket(socket.AF_UNIX)
-            self.listener.bind(str(path))
+            named = socket.socket(socket.AF_UNIX)
+            named.bind(str(path))
             os.chmod(path, 0o666)
-            self.listener.listen(64)
-        else:
-            self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-            self.port = self.listener.getsockname()[1]
-        self.acceptor = threading.Thread(target=self._accept, daemon=True)
-        self.acceptor.start()
+            named.listen(64)
+        self.listener = Listener(self._begin, sock=named)
+        if not path:
+            self.port = self.listener.port
 
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+    def _begin(self, sock):
+        self.connections += 1
+        threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _say(self, verb, argument, default):
         answer = self.answers.get(verb, default)
@@ -119,10 +115,4 @@ class Sink:
             say(a)
 
     def close(self):
-        """Its thread ends first: it would go on with whoever gets the number of the descriptor next."""
-        try:
-            self.listener.shutdown(socket.SHUT_RDWR)
-        except OSError:  # closed already
-            return
-        self.acceptor.join()
         self.listener.close()

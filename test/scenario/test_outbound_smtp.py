@@ -8,6 +8,7 @@ import time
 import pytest
 
 from exim import free_port
+from listener import Listener
 from sink import Sink
 
 CONFIG = """
@@ -356,20 +357,8 @@ class Socks:
 
     def __init__(self, login=None, answer=0):
         self.login, self.answer, self.seen = login, answer, []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def _run(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            try:
-                self._serve(sock)
-            except OSError:
-                sock.close()
+        self.listener = Listener(self._serve)
+        self.port = self.listener.port
 
     def _serve(self, sock):
         assert sock.recv(3)[:2] == b"\5\1"

@@ -4,11 +4,11 @@ import re
 import socket
 import struct
 import subprocess
-import threading
 
 import pytest
 
 from exim import free_port, wait_until
+from listener import Listener
 from proxyheader import SIGNATURE, crc32c, tlv, v1, v2
 from reference import Reference, environment, root
 from smtp import Smtp
@@ -205,19 +205,14 @@ def test_through_nginx(pair, tmp_path, version):
         process.wait()
 
 
-def inetd(listener, e):
+def inetd(e):
     """Each connection is standard input and output of Debian's Exim."""
-    def serve():
-        while True:
-            try:
-                sock, _ = listener.accept()
-            except OSError:
-                return
-            with sock:
-                subprocess.run([root() / "usr/sbin/exim4", "-C", e.conf, "-bs"], stdin=sock, stdout=sock, cwd=e.dir,
-                               env={**e._env(), **environment(e.dir, e.user)}, **e._identity())
+    def serve(sock):
+        with sock:
+            subprocess.run([root() / "usr/sbin/exim4", "-C", e.conf, "-bs"], stdin=sock, stdout=sock, cwd=e.dir,
+                           env={**e._env(), **environment(e.dir, e.user)}, **e._identity())
 
-    threading.Thread(target=serve, daemon=True).start()
+    return Listener(serve)
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -227,9 +222,8 @@ def test_debians_exim_reads_it(pair, site, version):
     theirs = site(plain.replace("proxy_required_hosts", "hosts_proxy"), name="theirs", next=0)
     (theirs.dir / "names").write_text("c: c\n")
     debian = Reference(theirs)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        inetd(listener, debian)
-        edge, _ = pair(SEND[version], port=listener.getsockname()[1])
+    with inetd(debian) as listener:
+        edge, _ = pair(SEND[version], port=listener.port)
         through(edge.port, v2())
         line = debian.wait_log(r"<= a@b\.test.*$")[0]
         assert "[192.0.2.7]" in line and " PRX=127.0.0.1 " in line

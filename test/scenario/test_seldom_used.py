@@ -12,6 +12,7 @@ import threading
 import pytest
 import netns
 from exim import binary
+from listener import Listener
 from sink import Sink
 from smtp import Smtp
 
@@ -55,26 +56,19 @@ def make(site):
 
 
 def ident_server(answer, own_network):
+    asked = []
+
+    def serve(sock):
+        asked.append(sock.recv(100).decode().strip())
+        sock.sendall(answer(asked[-1]).encode())
+        sock.close()
+
     try:
-        listener = socket.create_server(("127.0.0.1", 113))
+        return Listener(serve, 113), asked
     except OSError as e:
         if own_network:
             raise
         pytest.skip(f"only root can have a network with port 113 free in it: {e}")
-    asked = []
-
-    def serve():
-        while True:
-            try:
-                sock, _ = listener.accept()
-            except OSError:
-                return
-            asked.append(sock.recv(100).decode().strip())
-            sock.sendall(answer(asked[-1]).encode())
-            sock.close()
-
-    threading.Thread(target=serve, daemon=True).start()
-    return listener, asked
 
 
 @pytest.mark.parametrize("reply,user", [("{} : USERID : UNIX : joe doe\r\n", "joe doe"),

@@ -11,6 +11,7 @@ import pytest
 from certs import Authority
 from dnsserver import DnsServer
 from exim import free_port, wait_until
+from listener import Listener
 from postfix import Postfix
 
 CONFIG = """
@@ -72,9 +73,8 @@ class SServer:
             ["openssl", "s_server", "-accept", f"127.0.0.1:{self.inner}", "-cert", both, "-key", both, "-cert_chain", both, "-quiet"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         wait_until(lambda: f":{self.inner:04X} " in open("/proc/net/tcp").read())
-        self.listener = socket.create_server(("127.0.0.1", self.port))
+        self.listener = Listener(self._serve, self.port)
         threading.Thread(target=self._answer, daemon=True).start()
-        threading.Thread(target=self._accept, daemon=True).start()
 
     def _answer(self):
         replies = {b"EHLO": "250 mx.out.test", b"DATA": "354 go on", b"QUIT": "221 bye"}
@@ -87,15 +87,6 @@ class SServer:
             data = line[:4] == b"DATA"
             self.process.stdin.write((replies.get(line[:4], "250 OK") + "\r\n").encode())
             self.process.stdin.flush()
-
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-                self._serve(sock)
-            except (OSError, EOFError):
-                if self.listener.fileno() < 0:
-                    return
 
     def _serve(self, sock):
         sock.sendall(b"220 mx.out.test\r\n")
@@ -166,27 +157,22 @@ class Rude:
     """Resets the connection in the middle of the handshake, when TLS is asked for."""
 
     def __init__(self):
-        self.listener, self.hellos, self.connections = socket.create_server(("127.0.0.1", 0)), [], 0
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
+        self.hellos, self.connections = [], 0
+        self.listener = Listener(self._serve)
+        self.port = self.listener.port
 
-    def _serve(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            sock.sendall(b"220 rude\r\n")
-            while line := sock.recv(4096):
-                if line.startswith(b"STARTTLS"):
-                    sock.sendall(b"220 go ahead\r\n")
-                    self.hellos.append(sock.recv(5))
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                    break
-                sock.sendall(b"250-rude\r\n250 STARTTLS\r\n" if line.startswith(b"EHLO") else
-                             b"354 go on\r\n" if line.startswith(b"DATA") else b"250 OK\r\n")
-            sock.close()
+    def _serve(self, sock):
+        self.connections += 1
+        sock.sendall(b"220 rude\r\n")
+        while line := sock.recv(4096):
+            if line.startswith(b"STARTTLS"):
+                sock.sendall(b"220 go ahead\r\n")
+                self.hellos.append(sock.recv(5))
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                break
+            sock.sendall(b"250-rude\r\n250 STARTTLS\r\n" if line.startswith(b"EHLO") else
+                         b"354 go on\r\n" if line.startswith(b"DATA") else b"250 OK\r\n")
+        sock.close()
 
 
 @pytest.mark.parametrize("options, clear", [
