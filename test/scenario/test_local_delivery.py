@@ -1,8 +1,10 @@
-"""A delivery ended by a kill: what went before it in the same message is not done again."""
+"""Local deliveries that are killed, and on a kernel that names files in the old way only."""
 
 import os
+import re
 import signal
 import subprocess
+from shutil import which
 
 import pytest
 
@@ -52,3 +54,15 @@ def test_a_mailbox_delivered_before_a_slow_program_is_noted_while_that_runs(site
     assert len(e.maildir("box")) == 1 - delivered
     assert e.mainlog().count("=> box ") == 1 and e.mainlog().count("Completed") == 1
     assert not e.queue()
+
+
+@pytest.mark.skipif(which("strace") is None, reason="needs strace")
+def test_a_kernel_before_6_10_names_files_by_proc(site):
+    e = site(CONFIG.replace("local_parts = box", "local_parts = box : second").replace("{dir}/box", "{dir}/$local_part"))
+    e.run("-odf", "box@here.test", "second@here.test", input="Subject: t\n\nt\n",
+          before=["strace", "-f", "-o", "trace", "-e", "trace=linkat", "-e", "inject=linkat:error=ENOENT:when=1"])
+    named = re.findall(r"linkat\((\w+), .*= (.*)", (e.dir / "trace").read_text())
+    if not named:
+        pytest.skip("the file system here is not one whose files are made without a name")
+    assert [result.split()[0] for _, result in named] == ["-1", "0", "0"] and named[1][0] == named[2][0] == "AT_FDCWD"
+    assert len(e.maildir("box")) == len(e.maildir("second")) == 1 and not e.queue()
