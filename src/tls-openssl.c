@@ -6,7 +6,6 @@
 
 #include "base/arena.h"
 #include "base/debug.h"
-#include "base/fd.h"
 #include "base/openssl.h"
 #include "base/tod.h"
 
@@ -43,71 +42,58 @@ struct tls_session *tls_session_new(struct arena *a, SSL_CTX *ctx, int fd, struc
 
     t->fd = fd;
     t->ssl = SSL_new(ctx);
-    if (t->ssl == NULL || SSL_set_fd(t->ssl, fd) != 1) {
+    if (t->ssl == NULL || !tls_attach(t)) {
         err_set(err, a, "(SSL_new): %s", tls_queued_error(a));
         SSL_free(t->ssl);
         return NULL;
     }
     arena_on_destroy(a, free_ssl, t);
-    (void)fd_set_nonblock(fd, true); /* every wait has its deadline */
     return t;
 }
 
-/* After an unfinished call: 1 try again, 0 the peer closed, -1 failed with t->error worded. */
-static int wait_for(struct tls_session *t, int ret, int64_t deadline_ms)
+static void begin(struct tls_session *t, int64_t deadline_ms)
 {
-    int saved = errno, want = SSL_get_error(t->ssl, ret), ready = 1;
-    unsigned long code;
+    t->deadline_ms = deadline_ms;
+    ERR_clear_error();
+    errno = 0;
+}
 
-    switch (want) {
-    case SSL_ERROR_WANT_READ:
-        ready = fd_wait_read(t->fd, deadline_ms);
-        break;
-    case SSL_ERROR_WANT_WRITE:
-        ready = fd_wait_write(t->fd, deadline_ms);
-        break;
-    case SSL_ERROR_ZERO_RETURN:
+/* After a call that failed: 0 the peer closed, -1 with t->error worded and errno. */
+static int failed(struct tls_session *t, int ret)
+{
+    int saved = errno, why = SSL_get_error(t->ssl, ret);
+    unsigned long code = ERR_get_error();
+
+    if (why == SSL_ERROR_ZERO_RETURN)
         return 0;
-    default:
-        t->broken = true;
-        code = ERR_get_error();
-        if (code != 0)
-            ERR_error_string_n(code, t->error, sizeof(t->error));
-        else if (want == SSL_ERROR_SYSCALL && saved != 0)
-            snprintf(t->error, sizeof(t->error), "%s", strerror(saved));
-        else
-            snprintf(t->error, sizeof(t->error), "the peer closed the connection");
-        errno = code == 0 && saved != 0 ? saved : EPROTO;
-        ERR_clear_error();
-        return -1;
-    }
-    if (ready > 0)
-        return 1;
     t->broken = true;
-    errno = ready == 0 ? ETIMEDOUT : errno;
-    snprintf(t->error, sizeof(t->error), "%s", ready == 0 ? "timed out" : strerror(errno));
+    if (t->timed_out)
+        snprintf(t->error, sizeof(t->error), "timed out");
+    else if (code != 0)
+        ERR_error_string_n(code, t->error, sizeof(t->error));
+    else if (why == SSL_ERROR_SYSCALL && saved != 0)
+        snprintf(t->error, sizeof(t->error), "%s", strerror(saved));
+    else
+        snprintf(t->error, sizeof(t->error), "the peer closed the connection");
+    errno = t->timed_out ? ETIMEDOUT : code == 0 && saved != 0 ? saved : EPROTO;
+    ERR_clear_error();
     return -1;
 }
 
 bool tls_handshake(struct tls_session *t, bool server, int64_t deadline_ms, struct arena *a, struct err *err)
 {
-    for (;;) {
-        ERR_clear_error();
-        errno = 0;
-        int ret = server ? SSL_accept(t->ssl) : SSL_connect(t->ssl);
+    begin(t, deadline_ms);
+    int ret = server ? SSL_accept(t->ssl) : SSL_connect(t->ssl);
 
-        if (ret == 1)
-            return true;
-        int go = wait_for(t, ret, deadline_ms);
+    if (ret == 1)
+        return true;
+    bool closed = failed(t, ret) == 0;
 
-        if (go > 0)
-            continue;
-        t->broken = true;
-        err_set(err, a, "(%s): %s", server ? "SSL_accept" : "SSL_connect",
-                go == 0 ? "the peer closed the connection" : t->error);
-        err->sys_errno = errno;
-        return false;
-    }
+    t->broken = true;
+    err_set(err, a, "(%s): %s", server ? "SSL_accept" : "SSL_connect",
+            closed ? "the peer closed the connection" : t->error);
+    err->sys_errno = errno;
+    return false;
 }
 
 static void free_x509(void *arg)
@@ -142,18 +128,10 @@ void tls_session_describe(struct tls_session *t, struct arena *a, struct tls_inf
 
 ssize_t tls_read(struct tls_session *t, void *p, size_t n, int64_t deadline_ms)
 {
-    for (;;) {
-        size_t got = 0;
+    size_t got = 0;
 
-        ERR_clear_error();
-        errno = 0;
-        if (SSL_read_ex(t->ssl, p, n, &got) == 1)
-            return (ssize_t)got;
-        int go = wait_for(t, 0, deadline_ms);
-
-        if (go <= 0)
-            return go;
-    }
+    begin(t, deadline_ms);
+    return SSL_read_ex(t->ssl, p, n, &got) == 1 ? (ssize_t)got : failed(t, 0);
 }
 
 bool tls_write_all(struct tls_session *t, const void *p, size_t n, int64_t deadline_ms)
@@ -163,18 +141,13 @@ bool tls_write_all(struct tls_session *t, const void *p, size_t n, int64_t deadl
     while (n > 0) {
         size_t wrote = 0;
 
-        ERR_clear_error();
-        errno = 0;
+        begin(t, deadline_ms);
         if (SSL_write_ex(t->ssl, from, n, &wrote) == 1) {
             from += wrote;
             n -= wrote;
             continue;
         }
-        int go = wait_for(t, 0, deadline_ms);
-
-        if (go > 0)
-            continue;
-        if (go == 0) {
+        if (failed(t, 0) == 0) {
             snprintf(t->error, sizeof(t->error), "the peer closed the connection");
             errno = EPIPE;
         }
@@ -201,7 +174,7 @@ void tls_close(struct tls_session **tp, bool shutdown_wait)
     *tp = NULL;
     if (t == NULL || t->ssl == NULL)
         return;
-    ERR_clear_error();
+    begin(t, deadline);
     if (!t->broken && SSL_is_init_finished(t->ssl)) {
         int done = SSL_shutdown(t->ssl);
 
@@ -214,7 +187,6 @@ void tls_close(struct tls_session **tp, bool shutdown_wait)
         }
     }
     ERR_clear_error();
-    (void)fd_set_nonblock(t->fd, false);
     SSL_free(t->ssl);
     t->ssl = NULL;
 }

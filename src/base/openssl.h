@@ -26,12 +26,14 @@ struct err;
     F(ACCESS_DESCRIPTION_free) F(ASN1_IA5STRING_free) F(ASN1_IA5STRING_new) \
     F(ASN1_INTEGER_cmp) F(ASN1_INTEGER_set) F(ASN1_STRING_get0_data) \
     F(ASN1_STRING_length) F(ASN1_STRING_set) F(ASN1_STRING_to_UTF8) F(ASN1_TIME_print) \
-    F(ASN1_TIME_to_tm) F(ASN1_d2i_bio) F(BIO_ctrl) F(BIO_free) F(BIO_new) \
-    F(BIO_new_file) F(BIO_s_mem) F(CRYPTO_clear_free) F(CRYPTO_free) \
-    F(CRYPTO_get_ex_new_index) F(CRYPTO_memdup) F(DIST_POINT_free) F(ERR_clear_error) \
-    F(ERR_error_string_n) F(ERR_get_error) F(EVP_Digest) F(EVP_PKEY_CTX_free) \
-    F(EVP_PKEY_CTX_new_from_name) F(EVP_PKEY_CTX_set_params) F(EVP_PKEY_Q_keygen) \
-    F(EVP_PKEY_free) F(EVP_PKEY_get_base_id) F(EVP_PKEY_get_bits) F(EVP_PKEY_paramgen) \
+    F(ASN1_TIME_to_tm) F(ASN1_d2i_bio) F(BIO_ctrl) F(BIO_free) F(BIO_get_data) \
+    F(BIO_get_new_index) F(BIO_meth_new) F(BIO_meth_set_ctrl) F(BIO_meth_set_read) \
+    F(BIO_meth_set_write) F(BIO_new) F(BIO_new_file) F(BIO_s_mem) F(BIO_set_data) \
+    F(BIO_set_init) F(CRYPTO_clear_free) F(CRYPTO_free) F(CRYPTO_get_ex_new_index) \
+    F(CRYPTO_memdup) F(DIST_POINT_free) F(ERR_clear_error) F(ERR_error_string_n) \
+    F(ERR_get_error) F(EVP_Digest) F(EVP_PKEY_CTX_free) F(EVP_PKEY_CTX_new_from_name) \
+    F(EVP_PKEY_CTX_set_params) F(EVP_PKEY_Q_keygen) F(EVP_PKEY_free) \
+    F(EVP_PKEY_get_base_id) F(EVP_PKEY_get_bits) F(EVP_PKEY_paramgen) \
     F(EVP_PKEY_paramgen_init) F(EVP_get_digestbyname) F(EVP_md5) F(EVP_sha1) \
     F(EVP_sha224) F(EVP_sha256) F(EVP_sha384) F(EVP_sha3_224) F(EVP_sha3_256) \
     F(EVP_sha3_384) F(EVP_sha3_512) F(EVP_sha512) F(GENERAL_NAMES_free) \
@@ -43,31 +45,33 @@ struct err;
     F(OCSP_resp_count) F(OCSP_resp_get0) F(OCSP_response_get1_basic) \
     F(OCSP_response_status) F(OCSP_single_get0_status) F(OPENSSL_sk_free) \
     F(OPENSSL_sk_new_null) F(OPENSSL_sk_num) F(OPENSSL_sk_pop_free) F(OPENSSL_sk_push) \
-    F(OPENSSL_sk_value) F(OSSL_PARAM_construct_end) F(OSSL_PARAM_construct_utf8_string) \
-    F(OpenSSL_version) F(PEM_ASN1_read_bio) F(PEM_read_bio_Parameters) \
-    F(PEM_write_bio_X509) F(SSL_CIPHER_get_bits) F(SSL_CIPHER_get_name) \
-    F(SSL_CIPHER_standard_name) F(SSL_CTX_callback_ctrl) F(SSL_CTX_check_private_key) \
-    F(SSL_CTX_clear_options) F(SSL_CTX_ctrl) F(SSL_CTX_dane_enable) F(SSL_CTX_free) \
-    F(SSL_CTX_get_cert_store) F(SSL_CTX_load_verify_dir) F(SSL_CTX_load_verify_file) \
-    F(SSL_CTX_new) F(SSL_CTX_sess_set_new_cb) F(SSL_CTX_set0_tmp_dh_pkey) \
-    F(SSL_CTX_set_alpn_protos) F(SSL_CTX_set_alpn_select_cb) \
-    F(SSL_CTX_set_cert_verify_callback) F(SSL_CTX_set_cipher_list) \
-    F(SSL_CTX_set_client_CA_list) F(SSL_CTX_set_default_verify_paths) \
-    F(SSL_CTX_set_options) F(SSL_CTX_use_PrivateKey) F(SSL_CTX_use_PrivateKey_file) \
-    F(SSL_CTX_use_certificate) F(SSL_CTX_use_certificate_chain_file) F(SSL_SESSION_free) \
-    F(SSL_SESSION_get_timeout) F(SSL_SESSION_is_resumable) F(SSL_accept) \
-    F(SSL_add1_host) F(SSL_clear_options) F(SSL_connect) F(SSL_ctrl) F(SSL_dane_enable) \
-    F(SSL_dane_set_flags) F(SSL_dane_tlsa_add) F(SSL_free) F(SSL_get0_alpn_selected) \
-    F(SSL_get0_dane) F(SSL_get0_dane_authority) F(SSL_get0_dane_tlsa) \
-    F(SSL_get1_peer_certificate) F(SSL_get1_session) F(SSL_get_SSL_CTX) \
-    F(SSL_get_certificate) F(SSL_get_current_cipher) F(SSL_get_error) F(SSL_get_ex_data) \
-    F(SSL_get_ex_data_X509_STORE_CTX_idx) F(SSL_get_servername) F(SSL_get_verify_result) \
-    F(SSL_get_version) F(SSL_has_pending) F(SSL_is_init_finished) \
-    F(SSL_load_client_CA_file) F(SSL_new) F(SSL_read_ex) F(SSL_select_next_proto) \
-    F(SSL_session_reused) F(SSL_set_SSL_CTX) F(SSL_set_ex_data) F(SSL_set_fd) \
-    F(SSL_set_hostflags) F(SSL_set_num_tickets) F(SSL_set_options) F(SSL_set_session) \
-    F(SSL_set_session_id_context) F(SSL_set_verify) F(SSL_shutdown) F(SSL_version) \
-    F(SSL_write_ex) F(TLS_client_method) F(TLS_server_method) F(X509_ALGOR_get0) \
+    F(OPENSSL_sk_value) F(OSSL_PARAM_construct_end) \
+    F(OSSL_PARAM_construct_utf8_string) F(OpenSSL_version) F(PEM_ASN1_read_bio) \
+    F(PEM_read_bio_Parameters) F(PEM_write_bio_X509) F(SSL_CIPHER_get_bits) \
+    F(SSL_CIPHER_get_name) F(SSL_CIPHER_standard_name) F(SSL_CTX_callback_ctrl) \
+    F(SSL_CTX_check_private_key) F(SSL_CTX_clear_options) F(SSL_CTX_ctrl) \
+    F(SSL_CTX_dane_enable) F(SSL_CTX_free) F(SSL_CTX_get_cert_store) \
+    F(SSL_CTX_load_verify_dir) F(SSL_CTX_load_verify_file) F(SSL_CTX_new) \
+    F(SSL_CTX_sess_set_new_cb) F(SSL_CTX_set0_tmp_dh_pkey) F(SSL_CTX_set_alpn_protos) \
+    F(SSL_CTX_set_alpn_select_cb) F(SSL_CTX_set_cert_verify_callback) \
+    F(SSL_CTX_set_cipher_list) F(SSL_CTX_set_client_CA_list) \
+    F(SSL_CTX_set_default_verify_paths) F(SSL_CTX_set_options) \
+    F(SSL_CTX_use_PrivateKey) F(SSL_CTX_use_PrivateKey_file) \
+    F(SSL_CTX_use_certificate) F(SSL_CTX_use_certificate_chain_file) \
+    F(SSL_SESSION_free) F(SSL_SESSION_get_timeout) F(SSL_SESSION_is_resumable) \
+    F(SSL_accept) F(SSL_add1_host) F(SSL_clear_options) F(SSL_connect) F(SSL_ctrl) \
+    F(SSL_dane_enable) F(SSL_dane_set_flags) F(SSL_dane_tlsa_add) F(SSL_free) \
+    F(SSL_get0_alpn_selected) F(SSL_get0_dane) F(SSL_get0_dane_authority) \
+    F(SSL_get0_dane_tlsa) F(SSL_get1_peer_certificate) F(SSL_get1_session) \
+    F(SSL_get_SSL_CTX) F(SSL_get_certificate) F(SSL_get_current_cipher) \
+    F(SSL_get_error) F(SSL_get_ex_data) F(SSL_get_ex_data_X509_STORE_CTX_idx) \
+    F(SSL_get_servername) F(SSL_get_verify_result) F(SSL_get_version) \
+    F(SSL_has_pending) F(SSL_is_init_finished) F(SSL_load_client_CA_file) F(SSL_new) \
+    F(SSL_read_ex) F(SSL_select_next_proto) F(SSL_session_reused) F(SSL_set_SSL_CTX) \
+    F(SSL_set_bio) F(SSL_set_ex_data) F(SSL_set_hostflags) F(SSL_set_num_tickets) \
+    F(SSL_set_options) F(SSL_set_session) F(SSL_set_session_id_context) \
+    F(SSL_set_verify) F(SSL_shutdown) F(SSL_version) F(SSL_write_ex) \
+    F(TLS_client_method) F(TLS_server_method) F(X509_ALGOR_get0) \
     F(X509_EXTENSION_get_critical) F(X509_LOOKUP_ctrl) F(X509_LOOKUP_file) \
     F(X509_LOOKUP_hash_dir) F(X509_NAME_ENTRY_get_data) F(X509_NAME_add_entry_by_txt) \
     F(X509_NAME_entry_count) F(X509_NAME_get_entry) F(X509_NAME_get_index_by_NID) \
@@ -118,9 +122,17 @@ const struct openssl *openssl(void);
 #define ASN1_d2i_bio (openssl()->ASN1_d2i_bio)
 #define BIO_ctrl (openssl()->BIO_ctrl)
 #define BIO_free (openssl()->BIO_free)
+#define BIO_get_data (openssl()->BIO_get_data)
+#define BIO_get_new_index (openssl()->BIO_get_new_index)
+#define BIO_meth_new (openssl()->BIO_meth_new)
+#define BIO_meth_set_ctrl (openssl()->BIO_meth_set_ctrl)
+#define BIO_meth_set_read (openssl()->BIO_meth_set_read)
+#define BIO_meth_set_write (openssl()->BIO_meth_set_write)
 #define BIO_new (openssl()->BIO_new)
 #define BIO_new_file (openssl()->BIO_new_file)
 #define BIO_s_mem (openssl()->BIO_s_mem)
+#define BIO_set_data (openssl()->BIO_set_data)
+#define BIO_set_init (openssl()->BIO_set_init)
 #define CRYPTO_clear_free (openssl()->CRYPTO_clear_free)
 #define CRYPTO_free (openssl()->CRYPTO_free)
 #define CRYPTO_get_ex_new_index (openssl()->CRYPTO_get_ex_new_index)
@@ -248,8 +260,8 @@ const struct openssl *openssl(void);
 #define SSL_select_next_proto (openssl()->SSL_select_next_proto)
 #define SSL_session_reused (openssl()->SSL_session_reused)
 #define SSL_set_SSL_CTX (openssl()->SSL_set_SSL_CTX)
+#define SSL_set_bio (openssl()->SSL_set_bio)
 #define SSL_set_ex_data (openssl()->SSL_set_ex_data)
-#define SSL_set_fd (openssl()->SSL_set_fd)
 #define SSL_set_hostflags (openssl()->SSL_set_hostflags)
 #define SSL_set_num_tickets (openssl()->SSL_set_num_tickets)
 #define SSL_set_options (openssl()->SSL_set_options)

@@ -163,7 +163,7 @@ static bool fill(struct client *c, int64_t deadline_ms)
     do {
         /* A reply is never there yet when we begin to wait for it: asking first would be in vain. */
         bool waits = may_wait(c, deadline_ms);
-        int ready = waits || (c->tls != NULL && tls_pending(c->tls)) ? 1 : fd_wait_read(c->fd, deadline_ms);
+        int ready = waits || c->tls != NULL ? 1 : fd_wait_read(c->fd, deadline_ms);
 
         if (ready <= 0)
             return fail_errno(c, ready == 0 ? ETIMEDOUT : errno);

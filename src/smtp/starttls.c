@@ -40,6 +40,8 @@ static bool start(struct smtp_state *st)
         tod_monotonic_ms() + (st->timeout > 0 ? st->timeout : HANDSHAKE_SECONDS) * 1000;
 
     smtp_context(st, &ctx);
+    if (st->read_timeout > 0)
+        st->read_timeout = 0; /* TLS sets the socket's, too */
     if (tls_server_start(&ctx, s->arena, st->in_fd, deadline, &s->tls, &s->tls_in,
                          &err)) {
         smtp_set_protocol(st);

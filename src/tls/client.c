@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/fd.h"
 #include "base/ip.h"
 #include "base/list.h"
 #include "base/openssl.h"
@@ -326,6 +327,7 @@ enum tls_client_rc tls_client_run(struct tls_client_call *call, struct tls_sessi
     c.session = tls_session_new(c.arena, tls_context_ssl(context), call->fd, call->err);
     if (c.session == NULL)
         return TLS_CLIENT_CONFIG;
+    (void)fd_set_nonblock(call->fd, false); /* one call a record: tls/socket.c */
     set_verification(&c);
     set_sni(&c);
     if (c.want->request_ocsp || c.want->require_ocsp)

@@ -50,14 +50,19 @@ int tls_alpn_callback(SSL *ssl, const unsigned char **out, unsigned char *outlen
 /* Wire form of a list of protocol names; empty when none. */
 struct str tls_alpn_wire(struct arena *a, const char *list);
 
-/* ---- one session (tls-openssl.c) ---- */
+/* ---- one session (tls-openssl.c, tls/socket.c) ---- */
 struct tls_session {
     SSL *ssl;
     int fd;
-    bool broken;      /* no close_notify any more */
+    int64_t deadline_ms;     /* of the call under way; -1: none */
+    int64_t read_timeout_ms; /* the socket's; INT64_MAX: not known */
+    bool timed_out, at_end;  /* why a read or write came to nothing */
+    bool broken;             /* no close_notify any more */
     char error[256];
 };
 struct tls_session *tls_session_new(struct arena *a, SSL_CTX *ctx, int fd, struct err *err);
+/* Its socket, blocking or not; waits until deadline_ms and sets the socket's read timeout. */
+bool tls_attach(struct tls_session *t) MUST_USE;
 /* SSL_accept or SSL_connect until done. False with err worded "(SSL_accept): ...". */
 bool tls_handshake(struct tls_session *t, bool server, int64_t deadline_ms, struct arena *a, struct err *err);
 /* What was negotiated: cipher, version, certificates, names. */

@@ -298,3 +298,24 @@ def test_the_tls_authenticator_takes_a_certificate_for_a_login(daemon, ca, tmp_p
             s.cmd("QUIT")
             line = e.wait_log(f"<= {who}@b.test .*")[0]
             assert (" A=cert:bob@here.test" in line) == (who == "bob") and (" P=esmtpsa" in line) == (who == "bob"), line
+
+
+@pytest.mark.parametrize("pause", [0.2, None])
+def test_a_handshake_that_does_not_end_is_ended(daemon, pause):
+    """Also when there is a byte now and then: the time is for all of it."""
+    with daemon("smtp_receive_timeout = 2s") as e:
+        s = connect(e)
+        s.ok("EHLO x")
+        s.ok("STARTTLS")
+        hello = b"\x16\x03\x01\x02\x00" + bytes(512)
+        s.sock.settimeout(pause or 20)
+        begun = time.monotonic()
+        for at in range(len(hello) if pause else 1):
+            s.sock.sendall(hello[at:at + 1])
+            try:
+                rest = s.sock.recv(100)
+                break
+            except TimeoutError:
+                assert time.monotonic() - begun < 20
+        assert rest == b""
+        e.wait_log(r"TLS error on connection from .*\(SSL_accept\): timed out")
