@@ -1,15 +1,19 @@
 """TLS as a server: certificates by SNI, client certificates, stapling, resumption, a new certificate in place."""
 
+import os
+import pty
 import re
+import select
 import shutil
 import ssl
 import subprocess
 import time
+import tty
 
 import pytest
 
 from certs import Authority
-from exim import wait_until
+from exim import binary, wait_until
 from smtp import Smtp
 
 CONFIG = """
@@ -319,3 +323,42 @@ def test_a_handshake_that_does_not_end_is_ended(daemon, pause):
                 assert time.monotonic() - begun < 20
         assert rest == b""
         e.wait_log(r"TLS error on connection from .*\(SSL_accept\): timed out")
+
+
+def test_tls_where_there_is_no_socket(site):
+    """exim -bs on a terminal: neither a timeout of a socket nor send() is to be had."""
+    e = site(CONFIG, main="")
+    ours, theirs = pty.openpty()
+    for end in (ours, theirs):
+        tty.setraw(end)
+    os.set_blocking(ours, False)
+    p = subprocess.Popen([binary(), "-C", e.conf, "-bs"], stdin=theirs, stdout=theirs, env=e._env(), cwd=e.dir, **e._identity())
+    os.close(theirs)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    come, go = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(come, go)
+
+    def hear():
+        assert select.select([ours], [], [], 20)[0]
+        return os.read(ours, 65536)
+
+    def under_tls(what):
+        while True:
+            try:
+                return what()
+            except ssl.SSLWantReadError:
+                os.write(ours, go.read())
+                come.write(hear())
+
+    try:
+        for command, answer in ((b"EHLO x\r\n", b"220 "), (b"STARTTLS\r\n", b"250-"), (b"", b"220 TLS go ahead")):
+            assert hear().startswith(answer)
+            os.write(ours, command)
+        under_tls(tls.do_handshake)
+        tls.write(b"EHLO y\r\n")
+        assert under_tls(lambda: tls.read(1000)).startswith(b"250-mail.here.test Hello")
+    finally:
+        p.kill()
+        p.wait()
+        os.close(ours)
