@@ -72,7 +72,8 @@ enum tls_client_rc tls_client_start(struct expand_ctx *ctx, struct arena *a, int
                                     const struct tls_client_want *w, struct tls_session **out,
                                     struct tls_info *info, struct err *err) MUST_USE;
 
-/* As read(2)/write(2) on the session: 0 closed, -1 with err worded in tls_error(). */
+/* As read(2)/write(2) on the session: 0 closed, -1 with err worded in tls_error(). Both end at deadline_ms (monotonic;
+ * -1: none), a read at most a second later: the session sets the read timeout of its socket, and it stays so. */
 ssize_t tls_read(struct tls_session *t, void *p, size_t n, int64_t deadline_ms);
 bool tls_write_all(struct tls_session *t, const void *p, size_t n, int64_t deadline_ms);
 bool tls_pending(const struct tls_session *t); /* decrypted bytes wait */
