@@ -28,10 +28,16 @@ void deliver_address_done(struct delivery *d, struct address *addr)
     }
 }
 
-static void succeeded(struct delivery *d, struct address *addr)
+static void as_delivered(struct delivery *d, struct address *addr)
 {
+    addr->last_attempt = d->now;
     if (addr->outcome == OUTCOME_PENDING)
         addr->outcome = OUTCOME_DELIVERED;
+}
+
+static void succeeded(struct delivery *d, struct address *addr)
+{
+    as_delivered(d, addr);
     deliver_address_done(d, addr);
     push(&d->addr_succeeded, addr);
 }
@@ -116,36 +122,66 @@ static bool all_is_settled(const struct delivery *d)
 typedef bool journal_writer(struct exim *e, struct message *m, const char *const *lines,
                             size_t n, struct err *err);
 
+/* The fact first: a torn journal may cost a delivery too many, but no report. */
+static size_t put_lines(struct delivery *d, const struct address *a, const char **lines)
+{
+    const char *fact = dsn_once_fact(d->message->arena, a);
+    size_t n = 0;
+
+    if (fact != NULL) {
+        lines[n++] = fact;
+        dsn_once_keep_fact(d->message, fact);
+    }
+    lines[n++] = a->unique;
+    return n;
+}
+
+static bool write_lines(struct delivery *d, journal_writer *write,
+                        const char *const *lines, size_t n)
+{
+    struct err err = { 0 };
+    bool ok = write(d->exim, d->message, lines, n, &err);
+
+    if (!ok)
+        log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id,
+                  "failed to update journal: %s", err.msg);
+    return ok;
+}
+
 static bool journal_by(struct delivery *d, journal_writer *write,
                        const char *const *lines, size_t n)
 {
-    size_t fresh = 0;
-    struct err err = { 0 };
+    size_t fresh = 0, count = 0;
 
     for (const struct address *a = d->addr_succeeded; a != d->journaled; a = a->next)
         fresh++;
     if (fresh + n == 0)
         return true;
     const char **all = arena_new_array(d->arena, const char *, 2 * fresh + n);
-    size_t count = 0;
-    for (const struct address *a = d->addr_succeeded; a != d->journaled; a = a->next) {
-        const char *fact = dsn_once_fact(d->message->arena, a);
-        if (fact != NULL) {
-            all[count++] = fact; /* first: a torn journal may cost a delivery too many,
-                                    but no report */
-            dsn_once_keep_fact(d->message, fact);
-        }
-        all[count++] = a->unique;
-    }
+    for (const struct address *a = d->addr_succeeded; a != d->journaled; a = a->next)
+        count += put_lines(d, a, all + count);
     for (size_t i = 0; i < n; i++)
         all[count++] = lines[i];
-    bool ok = write(d->exim, d->message, all, count, &err);
-    if (!ok)
-        log_write(d->exim->log, LOG_MAIN | LOG_PANIC, d->message->id,
-                  "failed to update journal: %s", err.msg);
+    bool ok = write_lines(d, write, all, count);
     d->journaled = d->addr_succeeded;
     spool_put_notes(d->exim, d->message);
     return ok;
+}
+
+void deliver_note(struct delivery *d, struct address *list)
+{
+    size_t total = 0, count = 0;
+
+    for (const struct address *a = list; a != NULL; a = a->next)
+        total++;
+    const char **lines = arena_new_array(d->arena, const char *, 2 * total);
+    for (struct address *a = list; a != NULL; a = a->next)
+        if (a->result.rc == RC_OK) {
+            as_delivered(d, a);
+            count += put_lines(d, a, lines + count);
+        }
+    if (count > 0)
+        (void)write_lines(d, spool_journal, lines, count);
 }
 
 bool deliver_journal_with(struct delivery *d, const char *const *lines, size_t n)

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+from contextlib import contextmanager
 from shutil import which
 
 import pytest
@@ -32,28 +33,58 @@ program:
 """
 
 
-@pytest.mark.parametrize("order", [["box", "program"], ["program", "box"]])
-def test_a_mailbox_delivered_before_a_slow_program_is_noted_while_that_runs(site, order):
-    e = site(CONFIG)
-    p = subprocess.Popen([binary(), "-C", e.conf, "-odf", *[f"{r}@here.test" for r in order]], stdin=subprocess.PIPE,
-                         env=e._env(), cwd=e.dir, start_new_session=True, **e._identity())
+@contextmanager
+def killed_while_the_program_runs(e, *recipients):
+    """Within, the program has begun and will not end."""
+    p = subprocess.Popen([binary(), "-C", e.conf, "-odf", *recipients], stdin=subprocess.PIPE, env=e._env(), cwd=e.dir,
+                         start_new_session=True, **e._identity())
     try:
         p.stdin.write(b"Subject: t\n\nt\n")
         p.stdin.close()
         wait_until((e.dir / "begun").exists)
-        delivered = len(e.maildir("box"))
-        for file in (e.dir / "box" / "new").glob("*"):  # read: a delivery done again would not find it
-            file.rename(e.dir / "box" / "cur" / file.name)
-        seen = e.mainlog().count("=> box ")
+        yield
     finally:
         os.killpg(p.pid, signal.SIGKILL)
         p.wait()
+
+
+def take_away(e):
+    """Files are read and moved by their user: a delivery done again finds the name free. How many there were."""
+    new = e.maildir("box")
+    for file in (e.dir / "box" / "new").glob("*"):
+        file.rename(e.dir / "box" / "cur" / file.name)
+    return len(new)
+
+
+@pytest.mark.parametrize("order", [["box", "program"], ["program", "box"]])
+def test_a_mailbox_delivered_before_a_slow_program_is_noted_while_that_runs(site, order):
+    e = site(CONFIG)
+    with killed_while_the_program_runs(e, *[f"{r}@here.test" for r in order]):
+        delivered = take_away(e)
+        seen = e.mainlog().count("=> box ")
     assert seen == delivered
     (e.dir / "go").touch()
     e.run("-qf")
     assert len(e.maildir("box")) == 1 - delivered
     assert e.mainlog().count("=> box ") == 1 and e.mainlog().count("Completed") == 1
     assert not e.queue()
+
+
+def test_a_mailbox_is_noted_before_its_slow_shadow_runs(site):
+    e = site(CONFIG.replace("  create_directory\n", "  create_directory\n  shadow_transport = program\n"))
+    with killed_while_the_program_runs(e, "box@here.test"):
+        assert take_away(e) == 1
+    (e.dir / "go").touch()
+    e.run("-qf")
+    assert not e.maildir("box")
+    assert not e.queue()
+
+
+def test_a_shadow_pretends_as_its_transport_does(site):
+    e = site(CONFIG.replace("  create_directory\n", "  create_directory\n  shadow_transport = program\n"))
+    e.run("-N", "-odf", "box@here.test", input="Subject: t\n\nt\n")
+    assert "*> box <box@here.test>" in e.mainlog() and "ST=program" in e.mainlog()
+    assert not (e.dir / "begun").exists() and not e.queue()
 
 
 @pytest.mark.skipif(which("strace") is None, reason="needs strace")
