@@ -300,4 +300,5 @@ void retry_flush(struct delivery *d)
     }
     if (db != NULL)
         hints_close(db);
+    retry_cache_changed(d->exim);
 }

@@ -9,12 +9,15 @@
 #include "config/config.h"
 #include "exim.h"
 
+enum { LOOK_MS = 10 }; /* of one who delivers many messages in a row: how old its view may be */
+
 struct retry_cache {
     struct arena *arena;
     const char *path;
     struct hash *records; /* key -> struct hints_retry */
     struct stat file;     /* as it was when read */
     bool settled;         /* the file was old enough to trust its time stamp */
+    int64_t looked;       /* at the file; ms of the monotonic clock; 0: not, or it was changed by us since */
 };
 
 static bool unchanged(const struct retry_cache *c, const struct stat *st)
@@ -66,16 +69,31 @@ static int stat_file(const struct exim *e, struct stat *st)
     return stat(e->retry->path, st);
 }
 
+static bool is_recent(const struct exim *e, int64_t now)
+{
+    return e->spool_fd != NULL && e->retry->looked != 0 && now - e->retry->looked < LOOK_MS;
+}
+
 void retry_cache_refresh(struct exim *e)
 {
+    int64_t now = tod_monotonic_ms();
     struct stat st;
 
     if (e->retry == NULL)
         e->retry = new_cache(e);
+    if (is_recent(e, now))
+        return;
+    e->retry->looked = now;
     if (stat_file(e, &st) != 0)
         e->retry->records = NULL;
     else if (e->retry->records == NULL || !unchanged(e->retry, &st))
         fill(e, e->retry, &st);
+}
+
+void retry_cache_changed(struct exim *e)
+{
+    if (e->retry != NULL)
+        e->retry->looked = 0;
 }
 
 bool retry_cache_is_empty(struct exim *e)

@@ -12,8 +12,11 @@
 struct exim;
 
 /* Rereads the database if it changed. Once at the start of each run of delivery, so that all of a
- * run sees one state and a lookup costs no system call. */
+ * run sees one state and a lookup costs no system call. A process that stays near the spool (spool.h), as
+ * it delivers a queue, looks at the file every 10 ms at most: what others change is seen that late. */
 void retry_cache_refresh(struct exim *e);
+/* This process changed the database: the next refresh looks at it. */
+void retry_cache_changed(struct exim *e);
 /* No record at all, as in most servers at most times: no key needs to be made to ask for one. */
 bool retry_cache_is_empty(struct exim *e);
 /* The record of key, valid until the next refresh; false when there is none or it is too old

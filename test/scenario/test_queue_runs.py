@@ -88,6 +88,15 @@ def test_a_message_that_is_not_due_is_named_in_each_run_of_the_daemon(site):
     assert re.search(r"== a@away.test R=away T=out defer .-53.: retry time not reached for any host", e.mainlog())
 
 
+def test_a_host_that_was_down_is_not_tried_for_the_next_messages_of_the_run(site):
+    e = site(CONFIG, main="", sink=9)
+    for n in (1, 2, 3):
+        e.run("-odq", "a@away.test", input=f"Subject: {n}\n\nx\n")
+    e.run("-q")
+    assert e.mainlog().count("== a@away.test R=away T=out defer (111): Connection refused") == 1
+    assert e.mainlog().count("retry time not reached for any host") == 2
+
+
 @pytest.mark.parametrize("selected", [True, False])
 def test_the_message_log_names_a_retry_time_only_when_the_message_is_new(site, selected):
     """As Exim 4.96 writes it: the selector is about the main log."""
