@@ -215,60 +215,16 @@ void wal_gone(struct wal *w, uint64_t lsn, const char *id)
     leave_append(s);
 }
 
-/* ---- syncing: whoever comes first does it for all who appended before ---- */
+/* ---- syncing: spool_wal_sync.c ---- */
 
-/* After a failed sync nobody knows what is on the disk: what comes now starts a new
- * segment, which is read whatever the one before looks like. In a full ring it waits for
- * one. */
-static void give_up_segment(struct wal_shared *s)
+uint64_t wal_give_up_segment(struct wal_shared *s)
 {
     enter_append(s);
-    uint64_t next = segment_of(s->end - 1) + 1;
+    uint64_t next = segment_of(s->end - 1) + 1, begin = next * WAL_SEGMENT;
     if (!next_segment(s, next, WAL_GONE))
-        s->end = next * WAL_SEGMENT;
+        s->end = begin;
     leave_append(s);
-}
-
-static bool is_lost(const struct wal_shared *s, uint64_t lsn)
-{
-    return lsn >= s->lost_from && lsn < s->lost_to;
-}
-
-static bool sync_locked(struct wal *w, uint64_t lsn)
-{
-    struct wal_shared *s = w->s;
-
-    if (is_lost(s,
-                lsn)) { /* a second sync would succeed, and say nothing of what is lost */
-        errno = EIO;
-        return false;
-    }
-    if (s->synced > lsn)
-        return true;
-    uint64_t end = s->end;
-    if (w->no_sync || fd_sync_data(w->fd)) {
-        s->synced = end;
-        return true;
-    }
-    int why = errno;
-    s->lost_from = s->lost_to == 0 ? s->synced : s->lost_from;
-    s->lost_to = end;
-    give_up_segment(s);
-    errno = why;
-    return false;
-}
-
-bool wal_sync(struct wal *w, uint64_t lsn)
-{
-    struct wal_shared *s = w->s;
-
-    if (pthread_mutex_lock(&s->sync) == EOWNERDEAD)
-        (void)pthread_mutex_consistent(&s->sync);
-    bool ok = sync_locked(w, lsn);
-    int why = errno;
-    (void)pthread_mutex_unlock(&s->sync);
-    errno = why;
-    return ok;
+    return begin;
 }
 
 bool wal_sync_all(struct wal *w)

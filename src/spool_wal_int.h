@@ -48,8 +48,10 @@ struct wal_shared {
     pthread_mutex_t append, sync; /* survive the death of their holders */
     _Atomic uint64_t end;         /* lsn of the next record */
     _Atomic uint64_t synced;
-    uint64_t lost_from,
+    _Atomic uint64_t lost_from,
         lost_to;    /* a sync failed: what is in between is not known to be on the disk */
+    _Atomic uint32_t turn;    /* a futex: how many syncs have ended */
+    _Atomic uint32_t waiting; /* for one to end; more than there are when some were killed */
     uint64_t first; /* the oldest segment that may hold a live message */
     off_t filled;   /* up to here the file has blocks */
     struct wal_debt owed[WAL_OWED];
@@ -63,6 +65,9 @@ struct wal {
     bool no_sync;
     struct wal_shared *s;
 };
+
+/* What is appended from now on is in a new segment; its first lsn. */
+uint64_t wal_give_up_segment(struct wal_shared *s);
 
 /* ---- records ---- */
 void wal_header_fill(struct wal_header *h, const struct wal_record *r, uint64_t lsn);

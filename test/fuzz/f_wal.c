@@ -1,4 +1,4 @@
-/* link: base spool spool_in spool_out spool_tree spool_fields spool_file spool_write spool_scan spool_rest spool_wal spool_wal_make spool_wal_read message header parse_rfc2047 */
+/* link: base spool spool_in spool_out spool_tree spool_fields spool_file spool_write spool_scan spool_rest spool_wal spool_wal_sync spool_wal_make spool_wal_read message header parse_rfc2047 */
 /* A log that a crash, or somebody else, left behind. Its bytes are the input itself, or records that the
  * input describes, with sums that are right: else next to none would be read. Recovering it makes the
  * files of the messages that are live, no others, and the same ones when it is done twice. */

@@ -1,4 +1,4 @@
-/* link: base spool message header parse parse_rfc2047 parse_text queue queue_list queue_notify queue_run queue_crew queue_worker queue_select queue_pool queue_index spool_in spool_out spool_tree spool_fields spool_file spool_write spool_scan spool_count spool_rest spool_wal spool_wal_make spool_wal_read ipc priv priv_broker regex */
+/* link: base spool message header parse parse_rfc2047 parse_text queue queue_list queue_notify queue_run queue_crew queue_worker queue_select queue_pool queue_index spool_in spool_out spool_tree spool_fields spool_file spool_write spool_scan spool_count spool_rest spool_wal spool_wal_sync spool_wal_make spool_wal_read ipc priv priv_broker regex */
 #include "queue.h"
 
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* link: base spool spool_in spool_out spool_tree spool_fields spool_file spool_write spool_scan spool_count spool_rest spool_wal spool_wal_make spool_wal_read message header parse_rfc2047 */
+/* link: base spool spool_in spool_out spool_tree spool_fields spool_file spool_write spool_scan spool_count spool_rest spool_wal spool_wal_sync spool_wal_make spool_wal_read message header parse_rfc2047 */
 #include "spool.h"
 
 #include <dirent.h>

@@ -1,4 +1,4 @@
-/* link: base spool spool_in spool_out spool_tree spool_fields spool_file spool_write spool_scan spool_rest spool_wal spool_wal_make spool_wal_read message header parse_rfc2047 */
+/* link: base spool spool_in spool_out spool_tree spool_fields spool_file spool_write spool_scan spool_rest spool_wal spool_wal_make spool_wal_read spool_wal_sync message header parse_rfc2047 */
 /* wrap: fcntl flock fdatasync pwritev */
 #include "spool_wal.h"
 
@@ -25,6 +25,7 @@
 /* What another process does between two calls of ours. */
 static void (*before_lock)(void *), *before_lock_arg;
 static int sync_error, write_error;
+static void (*in_sync)(void); /* in the process that syncs, once */
 
 static void once(void)
 {
@@ -64,6 +65,11 @@ int __wrap_flock(int fd, int how)
 
 int __wrap_fdatasync(int fd)
 {
+    void (*f)(void) = in_sync;
+
+    in_sync = NULL;
+    if (f != NULL)
+        f();
     if (sync_error == 0)
         return __real_fdatasync(fd);
     errno = sync_error;
@@ -278,6 +284,100 @@ static void a_process_that_is_killed_does_no_harm(void **state)
         wal_gone(p->exim.wal, lsn, number(100 + i));
     }
     close_place(p);
+}
+
+/* ---- somebody syncs, others wait for him ---- */
+
+static int begun[2], go_on[2];
+
+static void tell(void)
+{
+    if (!fd_write_all(begun[1], "", 1))
+        _exit(4);
+}
+
+static void pause_there(void)
+{
+    char c;
+
+    tell();
+    if (fd_read(go_on[0], &c, 1) != 1)
+        _exit(4);
+}
+
+static void die_there(void)
+{
+    pause_there();
+    (void)raise(SIGKILL);
+}
+
+/* A process that appends one record and syncs it. Its status is 0, or 2 for EIO. */
+static pid_t start_one(struct place *p, int i, void (*during)(void), int error)
+{
+    pid_t pid = fork();
+
+    if (pid != 0)
+        return pid;
+    (void)alarm(20); /* who is not woken up fails */
+    in_sync = during;
+    sync_error = error;
+    uint64_t lsn = add(p, number(i), "h", 100);
+    if (during == NULL)
+        tell();
+    _exit(lsn == 0 ? 1 : wal_sync(p->exim.wal, lsn) ? 0 : errno == EIO ? 2 : 3);
+}
+
+static int status_of(pid_t pid)
+{
+    int status;
+
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+enum { WAITING = 8 };
+
+/* The first one's sync is held up until the others have appended. */
+static void with_others_waiting(void (*during)(void), int error, int first, int others)
+{
+    struct place *p = open_place();
+    pid_t pids[WAITING];
+    char c;
+
+    assert_true(pipe(begun) == 0 && pipe(go_on) == 0);
+    pid_t leader = start_one(p, 0, during, error);
+    assert_int_equal(fd_read(begun[0], &c, 1), 1);
+    for (int i = 0; i < WAITING; i++)
+        pids[i] = start_one(p, i + 1, NULL, 0);
+    for (int i = 0; i < WAITING; i++)
+        assert_int_equal(fd_read(begun[0], &c, 1), 1);
+    (void)usleep(20 * 1000); /* by then they wait; if not, they find what the first one left */
+    assert_true(fd_write_all(go_on[1], "", 1));
+    assert_int_equal(status_of(leader), first);
+    for (int i = 0; i < WAITING; i++)
+        assert_int_equal(status_of(pids[i]), others);
+    for (int i = 0; i < 2; i++)
+        (void)(fd_close(begun[i]) + fd_close(go_on[i]));
+    close_place(p);
+}
+
+static void who_waits_for_a_sync_is_woken_up(void **state)
+{
+    (void)state;
+    with_others_waiting(pause_there, 0, 0, 0);
+}
+
+static void who_waits_for_one_who_is_killed_syncs_himself(void **state)
+{
+    (void)state;
+    with_others_waiting(die_there, 0, -SIGKILL, 0);
+}
+
+/* What they appended is in the same segment, behind what may be torn: nobody would find it after a crash. */
+static void who_waits_for_a_sync_that_fails_fails(void **state)
+{
+    (void)state;
+    with_others_waiting(pause_there, EIO, 2, 2);
 }
 
 static void one_process_at_a_time_has_a_message(void **state)
@@ -604,6 +704,9 @@ int main(void)
         cmocka_unit_test(too_much_for_a_record_is_refused),
         cmocka_unit_test(live_ones_are_found),
         cmocka_unit_test(a_process_that_is_killed_does_no_harm),
+        cmocka_unit_test(who_waits_for_a_sync_is_woken_up),
+        cmocka_unit_test(who_waits_for_one_who_is_killed_syncs_himself),
+        cmocka_unit_test(who_waits_for_a_sync_that_fails_fails),
         cmocka_unit_test(one_process_at_a_time_has_a_message),
         cmocka_unit_test(a_message_lives_in_the_log_until_it_rests),
         cmocka_unit_test(what_is_done_stays_done),
