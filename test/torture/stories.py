@@ -165,6 +165,7 @@ def stories():
         ("many", smtp("a@here.test", [f"{n}@here.test" for n in MANY], "many"),
          {"many": [f"maildir:{n}" for n in MANY]}, ""),
         ("mbox", smtp("a@here.test", ["box@mbox.test"], "mbox"), {"mbox": ["mbox:box"]}, ""),
+        ("shadow", smtp("a@here.test", ["box@shadow.test"], "shadow"), {"shadow": ["mbox:box"]}, ""),
         ("relay", smtp("a@here.test", RELAY, "relay"), {"relay": AT_SINK}, ""),
         ("relay-each", smtp("a@here.test", RELAY, "each"), {"each": AT_SINK}, "remote_max_parallel = 2\n"),
         ("bounce", smtp("a@here.test", ["x@fail.test", "one@here.test"], "bounce"),

@@ -61,6 +61,10 @@ mbox:
   driver = accept
   domains = mbox.test
   transport = mbox
+shadowed:
+  driver = accept
+  domains = shadow.test
+  transport = shadowed
 local:
   driver = accept
   transport = maildir
@@ -76,6 +80,10 @@ mbox:
   lock_retries = 10
   lock_interval = 1s
   lockfile_timeout = 5s
+shadowed:
+  driver = appendfile
+  file = {dir}/mail/$local_part.mbox
+  shadow_transport = maildir
 relay:
   driver = smtp
   port = {sink}
