@@ -102,6 +102,17 @@ begin retry
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
 
 
+def reaped(group):
+    """All of a process group that are ours have ended; those that had are no zombies any more, which would take up the
+    numbers that there are for processes."""
+    try:
+        while os.waitpid(-group, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return True
+    return False
+
+
 @lru_cache(None)
 def shim():
     """The library, compiled once for each version of its source."""
@@ -190,12 +201,7 @@ class Victim(Exim):
 
         def gone():
             """the end of all its processes"""
-            try:
-                while os.waitpid(-p.pid, os.WNOHANG)[0]:
-                    pass
-            except ChildProcessError:
-                return True
-            return False
+            return reaped(p.pid)
 
         try:
             wait_until(gone, 15, 0.002)
@@ -238,8 +244,15 @@ class Victim(Exim):
         except ProcessLookupError:
             pass
         self.process.wait()
+        reaped(self.process.pid)
         self.process = None
         self.errors.close()
+
+    def stop(self, *args):
+        group = self.process.pid if self.process else 0
+        super().stop(*args)
+        if group:
+            reaped(group)
 
     def quiet(self, done=lambda: False, still=0.08, seconds=20):
         """Waits until `done`, or the daemon died, or nothing moved for a moment."""
