@@ -220,11 +220,11 @@ void wal_gone(struct wal *w, uint64_t lsn, const char *id)
 uint64_t wal_give_up_segment(struct wal_shared *s)
 {
     enter_append(s);
-    uint64_t next = segment_of(s->end - 1) + 1, begin = next * WAL_SEGMENT;
+    uint64_t end = s->end, next = segment_of(end - 1) + 1;
     if (!next_segment(s, next, WAL_GONE))
-        s->end = begin;
+        s->end = next * WAL_SEGMENT;
     leave_append(s);
-    return begin;
+    return end;
 }
 
 bool wal_sync_all(struct wal *w)

@@ -66,7 +66,7 @@ struct wal {
     struct wal_shared *s;
 };
 
-/* What is appended from now on is in a new segment; its first lsn. */
+/* What is appended from now on is in a new segment. The end of what was appended before. */
 uint64_t wal_give_up_segment(struct wal_shared *s);
 
 /* ---- records ---- */

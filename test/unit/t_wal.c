@@ -380,6 +380,24 @@ static void who_waits_for_a_sync_that_fails_fails(void **state)
     with_others_waiting(pause_there, EIO, 2, 2);
 }
 
+/* Once the disk takes what comes, nothing is left of the failure, whether a record has come or not. */
+static void a_sync_that_failed_is_over_with_the_next(void **state)
+{
+    struct place *p = open_place();
+    uint64_t lsn = add(p, number(1), "h", 100);
+
+    (void)state;
+    sync_error = EIO;
+    assert_false(wal_sync(p->exim.wal, lsn));
+    sync_error = 0;
+    assert_true(wal_sync_all(p->exim.wal));
+    assert_int_equal(wal_synced(p->exim.wal), wal_end(p->exim.wal));
+    assert_false(wal_sync(p->exim.wal, lsn));
+    lsn = add(p, number(2), "h", 100);
+    assert_true(lsn % WAL_SEGMENT == 0 && wal_sync(p->exim.wal, lsn));
+    close_place(p);
+}
+
 static void one_process_at_a_time_has_a_message(void **state)
 {
     struct place *p = open_place();
@@ -707,6 +725,7 @@ int main(void)
         cmocka_unit_test(who_waits_for_a_sync_is_woken_up),
         cmocka_unit_test(who_waits_for_one_who_is_killed_syncs_himself),
         cmocka_unit_test(who_waits_for_a_sync_that_fails_fails),
+        cmocka_unit_test(a_sync_that_failed_is_over_with_the_next),
         cmocka_unit_test(one_process_at_a_time_has_a_message),
         cmocka_unit_test(a_message_lives_in_the_log_until_it_rests),
         cmocka_unit_test(what_is_done_stays_done),
