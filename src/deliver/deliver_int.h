@@ -50,7 +50,7 @@ void deliver_address_done(struct delivery *d, struct address *addr);
 void deliver_journal(struct delivery *d);
 void deliver_journal_soon(struct delivery *d); /* spool_journal_soon */
 void deliver_journal_sync(struct delivery *d);
-/* Those of the list that are delivered are durable before something slow is done with them. They are settled later. */
+/* Makes durable, now, which of the list are delivered: something slow is to be done before they are settled. */
 void deliver_note(struct delivery *d, struct address *list);
 /* All of it, and these lines with it, in one step. False: logged. */
 bool deliver_journal_with(struct delivery *d, const char *const *lines, size_t n);

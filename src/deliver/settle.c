@@ -28,16 +28,15 @@ void deliver_address_done(struct delivery *d, struct address *addr)
     }
 }
 
-static void as_delivered(struct delivery *d, struct address *addr)
+static void as_delivered(struct address *addr)
 {
-    addr->last_attempt = d->now;
     if (addr->outcome == OUTCOME_PENDING)
         addr->outcome = OUTCOME_DELIVERED;
 }
 
 static void succeeded(struct delivery *d, struct address *addr)
 {
-    as_delivered(d, addr);
+    as_delivered(addr);
     deliver_address_done(d, addr);
     push(&d->addr_succeeded, addr);
 }
@@ -177,7 +176,8 @@ void deliver_note(struct delivery *d, struct address *list)
     const char **lines = arena_new_array(d->arena, const char *, 2 * total);
     for (struct address *a = list; a != NULL; a = a->next)
         if (a->result.rc == RC_OK) {
-            as_delivered(d, a);
+            a->last_attempt = d->now;
+            as_delivered(a);
             count += put_lines(d, a, lines + count);
         }
     if (count > 0)
