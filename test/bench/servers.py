@@ -399,20 +399,42 @@ class OpenSmtpd(Packaged):
         return ["/usr/sbin/smtpd", "-d"]
 
 
-class BareTls(Server):
-    """What a handshake costs without a mail server around it."""
+class Bare(Server):
+    """What the work costs without a mail server around it: a program beside this file."""
 
-    name, title = "openssl", "bare OpenSSL"
+    source = ""
 
-    def daemon(self):
-        subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", self.dir / "baretls", HERE / "baretls.c", "-lssl", "-lcrypto"],
-                       check=True)
-        return [self.dir / "baretls", self.port, self.tls]
+    def prepare(self):
+        subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", self.dir / self.source, HERE / f"{self.source}.c", "-lssl",
+                        "-lcrypto"], check=True)
 
     def greets(self):
         """the greeting"""
         with socket.socket() as s:
             return s.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+class BareTls(Bare):
+    name, title, source = "openssl", "bare OpenSSL", "baretls"
+
+    def daemon(self):
+        return [self.dir / self.source, self.port, self.tls]
+
+
+class BareSmtp(Bare):
+    name, title, source = "bare", "bare program", "baresmtp"
+
+    def mailbox(self, user="u0"):
+        return self.dir / "new"
+
+    def daemon(self):
+        self.mailbox().mkdir(exist_ok=True)
+        return [self.dir / self.source, self.port, self.dir]
+
+
+class BareRelay(BareSmtp):
+    def daemon(self):
+        return [*super().daemon(), self.sink]
 
 
 ALL = (Ours, Postfix, OpenSmtpd, DebianExim)

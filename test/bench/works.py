@@ -9,7 +9,7 @@ from typing import Callable
 
 from exim import wait_until
 from measure import pss, settle
-from servers import HERE, BareTls
+from servers import HERE, BareRelay, BareSmtp, BareTls
 
 
 @dataclass
@@ -237,13 +237,18 @@ def connections(count, each):
 
 LOADS = ((1, 1), (1, 100), (10, 1), (10, 10), (50, 1), (50, 10))
 NAMES = "host_lookup = *\n"  # the others always look it up, and ours behind PROXY
+
+
+def messages(kind, title, bare, **more):
+    """The works of one kind; with one connection the bare program does them, too."""
+    return [Work(f"{kind.__name__}-{c}-{m}", f"4 KB {title}, {connections(c, m)}", kind,
+                 arguments={"connections": c, "each": m}, also=(bare,) if c == 1 else (), **more) for c, m in LOADS]
+
+
 ALL = [
-    *(Work(f"local-{c}-{m}", f"4 KB to a Maildir, {connections(c, m)}", local,
-           "3 × Postfix, 15 × Exim, at most 0.8 ms CPU", {"connections": c, "each": m}, reached=fast_and_lean)
-      for c, m in LOADS),
-    *(Work(f"relay-{c}-{m}", f"4 KB relayed, {connections(c, m)}", relay, "3 × Postfix, 15 × Exim",
-           {"connections": c, "each": m}, only=("ours", "postfix", "exim"), reached=fast)  # OpenSMTPD rests: 14 a second
-      for c, m in LOADS),
+    *messages(local, "to a Maildir", BareSmtp, goal="3 × Postfix, 15 × Exim, at most 0.8 ms CPU", reached=fast_and_lean),
+    *messages(relay, "relayed", BareRelay, goal="3 × Postfix, 15 × Exim", reached=fast,
+              only=("ours", "postfix", "exim", "bare")),  # OpenSMTPD rests: 14 a second
     Work("connect", "connections, banner to QUIT", connect, "more than OpenSMTPD", {"proxy": False},
          reached=times(1, "opensmtpd")),
     Work("connect-names", "the same, client's name looked up", connect, "more than OpenSMTPD", {"proxy": False},
