@@ -237,9 +237,9 @@ struct span {
     size_t count;
     unsigned flags;
     pid_t helper; /* 0: none */
-    int fd;       /* its text */
+    int fd;       /* its text; -1 */
 };
-enum { SPAN = 4096, HELPERS_MAX = 15 };
+enum { SPAN = 4096, SPAN_MIN = 512, SPANS_MAX = 16 };
 
 static void show_span(struct exim *e, const struct span *s)
 {
@@ -289,26 +289,32 @@ static void finish_span(struct exim *e, struct span *s)
         (void)fd_close(s->fd);
 }
 
-/* Their files are read and their texts made by as many processes as there are processors, in rounds. */
-static void list_all(struct exim *e, const struct items *all, unsigned flags)
+/* Four for each processor: most wait for the disk when the files are not in memory. */
+static size_t processes_for(unsigned flags)
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    size_t helpers = processors < 2 || (flags & QUEUE_LIST_IDS_ONLY) != 0 ? 0 : (size_t)processors - 1;
-    struct span spans[HELPERS_MAX + 1];
 
-    helpers = helpers > HELPERS_MAX ? HELPERS_MAX : helpers;
+    if ((flags & QUEUE_LIST_IDS_ONLY) != 0)
+        return 1;
+    return processors < 1 ? 4 : processors < SPANS_MAX / 4 ? (size_t)processors * 4 : SPANS_MAX;
+}
+
+/* Their files are read and their texts made by several processes, this one among them, in rounds. */
+static void list_all(struct exim *e, const struct items *all, unsigned flags)
+{
+    size_t most = processes_for(flags);
+    struct span spans[SPANS_MAX];
+
     for (size_t at = 0; at < all->count;) {
         size_t n = 0, left = all->count - at;
-        /* The last round is shared, too. */
-        size_t each = left / (helpers + 1) < SPAN ? left / (helpers + 1) + 1 : SPAN;
+        size_t parts = left / SPAN_MIN < most ? left / SPAN_MIN + 1 : most;
+        size_t each = left / parts < SPAN ? left / parts + 1 : SPAN; /* the last round is shared, too */
 
-        for (; n <= helpers && at < all->count; n++, at += spans[n - 1].count) {
+        for (; n < parts && at < all->count; n++, at += spans[n - 1].count) {
             left = all->count - at;
-            spans[n] = (struct span){ .list = &all->list[at], .count = left < each ? left : each, .flags = flags };
-            if (n > 0 && each >= SPAN / 16)
+            spans[n] = (struct span){ .list = &all->list[at], .count = left < each ? left : each, .flags = flags, .fd = -1 };
+            if (n > 0)
                 start_helper(e, &spans[n]);
-            else
-                spans[n].fd = -1;
         }
         for (size_t i = 0; i < n; i++)
             finish_span(e, &spans[i]);

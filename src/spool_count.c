@@ -12,7 +12,9 @@
 #include "spool_int.h"
 
 /* Of a directory, in bytes: tens of thousands of names, which take much longer than a fork. */
-enum { WORTH_HALVING = 1024 * 1024 };
+enum { WORTH_PARTING = 1024 * 1024 };
+/* More than there are processors, mostly: they wait for the disk when the directory is not in memory. */
+enum { PARTS = 8 };
 
 /* Envelopes among the names from a place on, up to another one (0: the start, the end); -1 with errno. */
 static int64_t count_between(const char *path, off_t from, off_t until)
@@ -37,26 +39,46 @@ static int64_t count_between(const char *path, off_t from, off_t until)
     return ok ? count : -1;
 }
 
-/* Two readers, one from the start to the middle, one from there to the end. -1: it did not work out. */
-static int64_t count_halves(const char *path, off_t middle)
+/* The sum of what the readers of the parts found. -1: it did not work out. */
+static int64_t sum_of(const int64_t *counts)
 {
-    int64_t *theirs = mmap(NULL, sizeof(*theirs), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int64_t sum = 0;
 
-    if (theirs == MAP_FAILED)
-        return -1;
-    *theirs = -1;
-    pid_t pid = proc_fork("queue count");
-    if (pid == 0) {
-        *theirs = count_between(path, middle, 0);
-        _exit(0);
+    for (int i = 0; i < PARTS; i++) {
+        if (counts[i] < 0)
+            return -1;
+        sum += counts[i];
     }
-    int64_t ours = pid < 0 ? -1 : count_between(path, 0, middle);
-    if (pid > 0) {
-        struct proc_status end = proc_wait(pid, -1);
+    return sum;
+}
+
+/* A reader for each part; this process reads the first. -1: it did not work out. */
+static int64_t count_parts(const char *path, off_t middle)
+{
+    size_t size = PARTS * sizeof(int64_t);
+    int64_t *counts = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    off_t each = middle / (PARTS / 2);
+    pid_t pids[PARTS] = { 0 };
+
+    if (counts == MAP_FAILED)
+        return -1;
+    for (int i = 1; i < PARTS; i++) {
+        counts[i] = -1;
+        pids[i] = proc_fork("queue count");
+        if (pids[i] == 0) {
+            counts[i] = count_between(path, i * each, i == PARTS - 1 ? 0 : (i + 1) * each);
+            _exit(0);
+        }
+    }
+    counts[0] = count_between(path, 0, each);
+    for (int i = 1; i < PARTS; i++) {
+        if (pids[i] < 0)
+            continue;
+        struct proc_status end = proc_wait(pids[i], -1);
         (void)end; /* the number says it */
     }
-    int64_t sum = ours < 0 || *theirs < 0 ? -1 : ours + *theirs;
-    (void)munmap(theirs, sizeof(*theirs));
+    int64_t sum = sum_of(counts);
+    (void)munmap(counts, size);
     return sum;
 }
 
@@ -64,7 +86,7 @@ static off_t middle_of(const char *path)
 {
     struct stat st;
 
-    return stat(path, &st) == 0 && st.st_size >= WORTH_HALVING && sysconf(_SC_NPROCESSORS_ONLN) > 1
+    return stat(path, &st) == 0 && st.st_size >= WORTH_PARTING && sysconf(_SC_NPROCESSORS_ONLN) > 1
                ? os_directory_middle(path)
                : 0;
 }
@@ -72,7 +94,7 @@ static off_t middle_of(const char *path)
 static bool count_folder(const char *path, struct arena *a, size_t *count, struct err *err)
 {
     off_t middle = middle_of(path);
-    int64_t n = middle == 0 ? -1 : count_halves(path, middle);
+    int64_t n = middle == 0 ? -1 : count_parts(path, middle);
 
     if (n < 0)
         n = count_between(path, 0, 0);

@@ -460,7 +460,7 @@ static void entries_of_a_scan_are_read_in_their_place(void **state)
     assert_int_equal(spool_peek_entry(&p->exim, &list[0], p->arena, &seen, &err), SPOOL_GONE);
 }
 
-/* So many names that two processes read them, where the file system lets them. */
+/* So many names that several processes read them, where the file system lets them. */
 static void a_large_queue_is_counted(void **state)
 {
     enum { MESSAGES = 30000 };
