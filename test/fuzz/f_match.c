@@ -18,13 +18,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static char *tame(struct arena *a, const uint8_t *data, size_t size)
 {
+    static const char *const asking[] = { "@mx_", "dnsdb" };
     char *text = arena_strndup(a, (const char *)data, size);
 
     for (char *s = text; *s != '\0'; s++)
         if (*s == '$' || *s == '\\' || (*s == '/' && s[1] != '1' && s[1] != '2' && s[1] != '3'))
             *s = '.';
-    for (char *s; (s = strstr(text, "@mx_")) != NULL;)
-        *s = '.';
+    for (size_t i = 0; i < ARRAY_LEN(asking); i++)
+        for (char *s; (s = strstr(text, asking[i])) != NULL;)
+            *s = '.';
     return text;
 }
 
