@@ -35,6 +35,14 @@ exec "$@"
 """
 
 
+def build(folder, name):
+    """A program of this folder's, compiled."""
+    program = folder / name
+    subprocess.run(["cc", "-O2", "-std=c17", "-D_GNU_SOURCE", "-o", program, HERE / f"{name}.c", "-lssl", "-lcrypto"],
+                   check=True)
+    return program
+
+
 class CannotRun(Exception):
     """This server does not run here; the text says why."""
 
@@ -405,8 +413,7 @@ class Bare(Server):
     source = ""
 
     def prepare(self):
-        subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", self.dir / self.source, HERE / f"{self.source}.c", "-lssl",
-                        "-lcrypto"], check=True)
+        self.command = build(self.dir, self.source)
 
     def greets(self):
         """the greeting"""
@@ -418,7 +425,7 @@ class BareTls(Bare):
     name, title, source = "openssl", "bare OpenSSL", "baretls"
 
     def daemon(self):
-        return [self.dir / self.source, self.port, self.tls]
+        return [self.command, self.port, self.tls]
 
 
 class BareSmtp(Bare):
@@ -429,7 +436,7 @@ class BareSmtp(Bare):
 
     def daemon(self):
         self.mailbox().mkdir(exist_ok=True)
-        return [self.dir / self.source, self.port, self.dir]
+        return [self.command, self.port, self.dir]
 
 
 class BareRelay(BareSmtp):
