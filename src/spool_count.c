@@ -52,12 +52,11 @@ static int64_t sum_of(const int64_t *counts)
     return sum;
 }
 
-/* A reader for each part; this process reads the first. -1: it did not work out. */
-static int64_t count_parts(const char *path, off_t middle)
+/* A reader for each part, so far from the next; this process reads the first. -1: it did not work out. */
+static int64_t count_parts(const char *path, off_t each)
 {
     size_t size = PARTS * sizeof(int64_t);
     int64_t *counts = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    off_t each = middle / (PARTS / 2);
     pid_t pids[PARTS] = { 0 };
 
     if (counts == MAP_FAILED)
@@ -82,19 +81,17 @@ static int64_t count_parts(const char *path, off_t middle)
     return sum;
 }
 
-static off_t middle_of(const char *path)
+static off_t part_of(const char *path)
 {
     struct stat st;
 
-    return stat(path, &st) == 0 && st.st_size >= WORTH_PARTING && sysconf(_SC_NPROCESSORS_ONLN) > 1
-               ? os_directory_middle(path)
-               : 0;
+    return stat(path, &st) == 0 && st.st_size >= WORTH_PARTING ? os_directory_part(path, PARTS) : 0;
 }
 
 static bool count_folder(const char *path, struct arena *a, size_t *count, struct err *err)
 {
-    off_t middle = middle_of(path);
-    int64_t n = middle == 0 ? -1 : count_parts(path, middle);
+    off_t each = part_of(path);
+    int64_t n = each == 0 ? -1 : count_parts(path, each);
 
     if (n < 0)
         n = count_between(path, 0, 0);
